@@ -9,19 +9,19 @@
 #
 # - translate a λ from one library to another;
 # - say how fast a weight shrinks under Adam with L2 and AdamW, and where it rests;
-# - find a first λ when you change between AdamW and Adam with L2;
+# - find a first λ when you change between the two;
 # - say what a learning-rate schedule does to the decay.
 #
 # *Reading time an hour; the code runs in about 10 seconds.*
 #
 # ## 3.1 One number, six programs
 #
-# Six programs get the same number, $x=0.1$, for their penalty. Do they fit the same model? The model is linear, and the data
-# are the {{below: n}} patients of [chapter 1](01_what_an_l2_penalty_does.ipynb): ten measurements each, and a target, all standardised.
+# Six programs get the same number, $x=0.1$, for the penalty of a linear model. Do they fit the same weights? The data
+# are the {{below: n}} patients of [chapter 1](01_what_an_l2_penalty_does.ipynb): ten measurements and a target, all standardised.
 #
 # Four programs use PyTorch's SGD. Three differ in the loss: half the mean squared error (½ MSE), `MSELoss` (without the
 # half), and the sum of the squared errors. The fourth adds $x\lVert w\rVert^2$ to ½ MSE by hand. The last two are scikit-learn's `Ridge`
-# and an `MLPRegressor` without hidden layers. (Folded cells load the data and train.)
+# and an `MLPRegressor` without hidden layers.
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -86,9 +86,8 @@ programs = {
 same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
-# To compare them we need one scale. Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
-# book minimises $L+\frac\lambda2\lVert w\rVert^2$. For which λ do a program's weights minimise this sum? We call this λ *the book's λ*, and
-# Figure 3.1 shows it for all six.
+# Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
+# book minimises $L+\frac\lambda2\lVert w\rVert^2$. The λ for which a program's weights minimise this sum is *the book's λ* (Figure 3.1).
 
 # %% tags=["hide-input"]
 x = 0.1  # what you type, and c and k of (3.1)
@@ -148,20 +147,17 @@ figures.show(fig, f"Six rows, sorted by the λ that x = 0.1 means. The summed lo
              caption="Dots show the λ that x = 0.1 means, bars the length of the weights. "
              "In the green rows x is in effect divided by the number n of examples or by 2n.")
 
-# %% [markdown]
-# So the programs fit six models.
-
 # %% tags=["hide-input"]
 claim("S2-14", "Given the same 0.1, six programs fit weight vectors of very different lengths: the "
       "shortest is {} times as long as the longest", between=(0.5, 0.6),
       measured=min(lengths.values()) / max(lengths.values()))
 
 # %% [markdown]
-# How do we find the book's λ? For example, `Ridge(alpha=x)` minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
+# How do we find it? `Ridge(alpha=x)`, for example, minimises $\lVert y-Xw\rVert^2+x\lVert w\rVert^2$. The first term sums the
 # squared errors of $n$ examples, so it is $2n$ times $L$. We divide by $2n$, which does not move the minimum:
 # $L+\frac x{2n}\lVert w\rVert^2$ remains. So the book's λ is $x/n$.
 #
-# In general a program minimises $c\,L+k\lVert w\rVert^2$, where its loss is $c$ times $L$. We divide by $c$, and compare
+# In general a program minimises $c\,L+k\lVert w\rVert^2$. We divide by $c$, and compare
 # $k/c$ with $\lambda/2$:
 #
 # $$\lambda_{\text{book}} = \frac{2k}{c}. \tag{3.1}$$
@@ -274,7 +270,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 # %% [markdown]
 # In the table *penalty x/c* means that the book's λ is $x/c$. The $c$ of (3.1) is {{c_and_k["SGD, ½ MSE"][0]}} for ½ MSE or the mean
 # cross-entropy, and {{c_and_k["SGD, MSELoss"][0]}} for `MSELoss`.
-# With $K$ targets per example `MSELoss` also averages over the targets, while $L$ sums over them: then $c$ is $2/K$. If the loss is a sum over $B$ examples instead of a mean, $c$ is $B$ times as large.
+# If the loss is a sum over $B$ examples instead of a mean, $c$ is $B$ times as large.
 #
 # | you type | it means | default |
 # |---|---|---|
@@ -301,6 +297,7 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 # - Programs also differ in *what* they penalise: `weight_decay` in `torch.optim` acts on biases, too, and scikit-learn
 #   spares the intercept ([chapter 6](06_bias_exclusion.ipynb)).
 # - If `add_decayed_weights` stands *after* the optimiser in an Optax chain, $\delta=-x$ and the weights grow.
+# - With $K$ targets per example `MSELoss` also averages over the targets, while $L$ sums over them. Then $c$ is $2/K$.
 # - PyTorch's `Adam(decoupled_weight_decay=True)` is AdamW. The rows of glmnet need `standardize=FALSE`.
 # - The row of `SGDClassifier` is for `loss="log_loss"`. Its default is the hinge loss.
 #
@@ -310,11 +307,12 @@ claim("03-paper", "AdamW's λ = 0.1 at η = 0.001 is 0.0001 in the published for
 #
 # </details>
 #
-# Which `weight_decay` of SGD with `MSELoss` does the same as `Ridge`'s 44.2 on 442 examples? And with $\eta=0.001$, which
-# one in TensorFlow Addons' AdamW decays as fast as 0.1 in PyTorch's? `convert` answers. Where no number is equivalent, it refuses:
+# `convert` translates by these tables. Where no number is equivalent, it refuses:
 
 # %%
+# Which weight_decay of SGD with MSELoss does the same as Ridge's 44.2 on 442 examples?
 print(round(convert(44.2, "sklearn_ridge", "torch_sgd", n=442, target_loss="mse"), 6))
+# With η = 0.001, which one in TensorFlow Addons' AdamW decays as fast as 0.1 in PyTorch's?
 print(convert(0.1, "torch_adamw", "tfa", lr=0.001))
 try:
     convert(0.01, "torch_adam", "torch_adamw", lr=0.001)
@@ -334,8 +332,7 @@ except ValueError as error:
 #
 # Both means start at zero. A hat marks the mean corrected for this: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
-# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself, so under
-# Adam + L2 the λ that you type is the book's.
+# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$ itself.
 
 # %% tags=["hide-input"]
 def draw_step(ax):
@@ -376,7 +373,7 @@ figures.show(fig, "A diagram of a step: gradient of the loss, a plus sign, runni
              "orange one to AdamW.")
 
 # %% [markdown]
-# In NumPy, with the usual constants $\beta_1=0.9$, $\beta_2=0.999$ and $\epsilon=10^{-8}$:
+# In NumPy, with the usual constants:
 
 
 # %%
@@ -457,9 +454,6 @@ figures.show(fig, "A weight of 5 without gradient, over 500 steps with η = 0.01
              "The path bends because √v still holds larger, earlier gradients, so that later "
              "steps are smaller.")
 
-# %% [markdown]
-# In Figure 3.3 AdamW shrinks the weight exponentially, faster for a larger λ.
-
 # %% tags=["hide-input"]
 claim("S2-13", "Adam + L2 with η = 0.01 brings an ignored weight from 5 to {} in 100 steps, "
       "whether λ is 1 or 0.0001", measured=walks, between=(4, 4.1))
@@ -482,8 +476,8 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
       within=1e-8)
 
 # %% [markdown]
-# **With noise.** In a network minibatches make gradients noisy. So let a weight's gradient be its mean plus
-# Gaussian noise of standard deviation σ. We make two experiments with $\lambda=0.1$ and nine values of σ:
+# **With noise.** Minibatches make gradients noisy. So let a weight's gradient be its mean plus
+# Gaussian noise of standard deviation σ. Two experiments have $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero, so that only λ moves a weight on average.
 # 2. *Where to?* The mean gradient is $w-1$, so that the loss draws each weight to its minimum at 1.
@@ -580,15 +574,12 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 # In Figure 3.4 (above) Adam + L2 shrinks the noisiest weight {{speed_l2[0].mean() / speed_l2[-1].mean():.0f}} times more slowly than the quietest. Below,
 # it rests at {{rest_l2.mean():.2f}} for every σ, but AdamW rests lower where the noise is larger.
 #
-# **Under AdamW all weights without a mean gradient shrink at the same rate. Under Adam + L2 every weight rests at the minimum of the loss plus one and the same penalty.
-# No single λ makes the two rules agree for all weights.**
+# **Under AdamW all weights without a mean gradient shrink at the same rate. Under Adam + L2 every weight rests at the minimum of the loss plus one and the same penalty.**
 #
 # ## 3.4 How fast, and where to?
 #
-# Why do the two rules answer both questions differently? We derive one law for the pace and one for the resting point.
-#
-# Assume that the noise is *symmetric* (a draw and its negative are
-# equally likely) and *steady* (its size does not depend on the weight). In a network the noise falls with the loss; what follows from this is the subject of §3.8. For weight number $i$ let $\bar g_i$ be the mean
+# What makes the difference is $v$. Assume that the noise is *symmetric* (a draw and its negative are
+# equally likely) and *steady* (its size does not depend on the weight). For weight number $i$ let $\bar g_i$ be the mean
 # gradient of the loss and $\sigma_i$ the size of the noise. From here on $v$ means the corrected $\hat v$.
 #
 # **How fast** does Adam + L2 shrink a weight whose mean gradient is zero?
@@ -600,8 +591,6 @@ figures.show(fig, "Two panels, each against the noise of the gradient from 0.1 t
 #
 # $$\delta_i\approx\frac{\eta\lambda}{\sqrt{\sigma_i^2 + \lambda^2 w_i^2}}\;\to\;\frac{\eta\lambda}{\sigma_i}
 # \quad\text{for } \sigma_i\gg\lambda|w_i|. \tag{3.4}$$
-#
-# Without noise, $\sigma_i=0$, this fraction is $\eta/|w_i|$: a step takes η, whatever λ is, as in §3.3.
 
 # %% tags=["hide-input"]
 many = np.logspace(-1, 1, 97)  # levels of noise for a smooth line
@@ -633,7 +622,7 @@ claim("03-rate-w", "AdamW multiplies the mean of twins by 1 − ηλ at each ste
 # \bar g_i=-\big(\lambda\sqrt{v_i}\big)\,w_i. \tag{3.5}$$
 #
 # The minimum with a penalty has $\bar g_i=-\lambda w_i$. So *AdamW rests at the minimum with a penalty whose coefficient is
-# $\lambda\sqrt{v_i}$*. We call it AdamW's *effective penalty*. It is larger for a noisier weight.
+# $\lambda\sqrt{v_i}$*. We call it AdamW's *effective penalty*.
 #
 # In our experiment $\bar g=w-1$ and $\sqrt v$ is close to σ. So $w-1=-\lambda w$ gives $1/(1+\lambda)$ for Adam + L2, and
 # $w-1=-\lambda\sigma w$ gives $1/(1+\lambda\sigma)$ for AdamW.
@@ -720,15 +709,12 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
 #
 # ## 3.6 One λ for a whole network: a rule
 #
-# Why translate a λ at all? You may have a tuned AdamW run, and want Adam + L2 because you need the minimum of a stated objective. More often
-# you have an old recipe for Adam, and want AdamW. A single λ cannot match every weight, because by (3.6) each needs its own. But we can make the
+# Why translate? You have a tuned AdamW run, and want the minimum of a stated objective. Or, more often,
+# you have an old recipe for Adam, and want AdamW. A single λ cannot match every weight, because by (3.6) each needs its own. But it can make the
 # two penalties agree in one total. Which total should it be?
 #
 # Our example is a small network with 32 hidden units. It learns the digits from 200 pictures, in 600 steps on minibatches of 20 with
 # $\eta=0.01$. AdamW trains it, and λ acts on weights only.
-#
-# In the code `acts` is 1 for a weight, 0 for a bias. `network` (folded; in PyTorch: exercise 7) trains on `pictures` and
-# `labels`. It returns a list: for each step in `ends` the arrays $w$ and $\sqrt v$, indexed by seed, λ and weight.
 
 # %% tags=["hide-input"]
 digits = load("digits")
@@ -794,17 +780,19 @@ def network(coupled=0.0, decoupled=0.0, ends=(600,), batch=20, beta_2=0.999, eta
 
 
 # %%
+# network (folded; in PyTorch: exercise 7) gives w and √v after its last step, with the axes
+# seed, λ and parameter. acts is 1 for a weight, 0 for a bias.
 lam_w = np.array([0.01, 0.03, 0.1, 0.3, 1])
 w, root = network(decoupled=lam_w[:, None] * acts)[0]  # AdamW with five λ
 
 
 # %% [markdown]
 # Stretch all weights by a common factor $r$, as in Figure 3.6. A slightly larger $r$ makes the penalty grow and the loss fall. Call the slope of the
-# penalty at $r=1$ its *pull*, and the downward slope of the loss the *gain*. If the gain were larger, longer weights would lower the sum of loss and
-# penalty. If the pull were larger, shorter weights would. So at rest the two are equal. Under AdamW the penalty here is the effective one, with $v$ held fixed.
+# penalty at $r=1$ its *pull*, and the downward slope of the loss the *gain*. If the gain were larger, longer weights would lower the sum of both;
+# if the pull were larger, shorter ones would. So at rest the two are equal. (AdamW's penalty is the effective one, with $v$ held fixed.)
 #
-# Suppose that both rules rest at the same weights. (This is an approximation, which §3.7 tests.) The gain depends on the loss and the weights alone, so it is the same under
-# both rules. Hence the pull is the same, too. This is the total that we match.
+# Suppose that both rules rest at the same weights, which §3.7 tests. The gain depends on the loss and the weights alone, so it is the same under
+# both rules. Hence the pull is the same, too: this is the total to match.
 
 # %% tags=["hide-input"]
 # By seed and λ: how fast the loss falls if all weights grow in proportion, and AdamW's pull.
@@ -861,8 +849,7 @@ figures.show(fig, "Training loss and AdamW's effective penalty against the facto
 # >
 # > Read this mean at the end of an AdamW run of the planned length. *Leave out weights before a normalisation layer* (`skip`, below), and find their λ by search.
 #
-# A normalisation layer cancels the size of the weights before it: stretching them does not change the loss.
-# So their gain is 0, and cannot equal the pull ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
+# A normalisation layer cancels the size of the weights before it, so their gain is 0, and cannot equal the pull ([Kosson et al., 2024](https://arxiv.org/abs/2305.17212)).
 #
 # <details>
 # <summary>In formulas: at rest the pull equals the gain</summary>
@@ -934,8 +921,7 @@ figures.show(fig, "A histogram of √v on a logarithmic axis from 0.00001 to 0.1
 assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 
 # %% [markdown]
-# In each network the 90th percentile of these $\sqrt v$ is at least {{(high / low).min():.0f}} times the 10th. The mean in PyTorch
-# (in `skip` put the weights before normalisation layers):
+# The mean in PyTorch:
 
 
 # %%
@@ -983,12 +969,11 @@ except ValueError as error:
 assert "weight_decay above 0" in str(refused), "without decay there is no mean: say what to do"
 
 # %% [markdown]
-# Has a run come to rest, as the rule needs? Call `backward` on the loss of the whole training set. Then its gain is
-# `-sum((w.grad * w).sum() for w in weights)`, over the weights that count in the mean. Compare it with the pull.
-#
 # <details>
-# <summary>Where the rule does not apply, and what it depends on</summary>
+# <summary>Is your run at rest? Where the rule does not apply, and what it depends on</summary>
 #
+# - *To see whether a run is at rest*, call `backward` on the loss of all training examples. The gain is then
+#   `-sum((w.grad * w).sum() for w in weights)`, over the weights that count in the mean. It should be near the pull.
 # - *A weight without gradient* has no translation: AdamW subtracts $\eta\lambda w$, Adam + L2 about η,
 #   whatever λ is (§3.3).
 # - *With a larger ε* the step is divided by $\sqrt{v_i}+\epsilon$. Then put this in the place of $\sqrt{v_i}$.
@@ -999,11 +984,11 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 # </details>
 #
 #
-# **The rule (3.7) matches the total pull: $\lambda_A$ is AdamW's λ times a mean of $\sqrt v$, in which large weights count most.**
+# **The rule (3.7) matches the total pull: multiply AdamW's λ by the mean $\sqrt v$, weighted by $w^2$.**
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
-# We try the rule both ways. First Adam + L2 trains these networks with AdamW's five λ, once translated and once copied.
+# First Adam + L2 trains these networks with AdamW's five λ, once translated and once copied.
 
 # %%
 translated = lam_w * mean_root(w, root)
@@ -1015,7 +1000,7 @@ w_c, root_c = network(coupled=translated[..., None] * acts)[0]
 w_copied = network(coupled=lam_w[:, None] * acts)[0][0]
 
 # %% [markdown]
-# Then the rule leads from each translated run of Adam + L2 back to a λ for AdamW:
+# Then the rule leads from each translated run back to a λ for AdamW:
 
 # %%
 back = translated / mean_root(w_c, root_c)  # by seed and λ
@@ -1194,10 +1179,10 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 #
 # ## 3.8 When √v fades: full batches and longer runs
 #
-# The rule reads $\sqrt v$ once. What becomes of AdamW's effective penalty $\lambda\sqrt{v_i}$ if $\sqrt{v_i}$ falls during training?
+# What becomes of AdamW's effective penalty $\lambda\sqrt{v_i}$ if $\sqrt{v_i}$ falls during training?
 #
-# **Without noise.** We begin with the clean case, a full batch. Then $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
-# $\hat w$, the minimum of the loss (here the *least-squares* fit). So the effective penalty should shrink, too. We train on all patients at once, with $\lambda=0.1$:
+# **Full batches.** Without noise $v_i$ is a mean of the squares of the loss's own gradient. This gradient shrinks on the way to
+# $\hat w$, the minimum of the loss (here the *least-squares* fit), and so should the effective penalty. We train on all patients at once, with $\lambda=0.1$:
 
 
 # %%
@@ -1274,8 +1259,8 @@ figures.show(fig, "Distance from least squares on a logarithmic axis against 800
 
 # %% [markdown]
 # In Figure 3.9 Adam + L2 stays at the ridge fit. AdamW
-# approaches the dotted line, and then falls with it, by a factor $e$ in $2/(1-\beta_2)=2000$ steps. This is the pace at which $\sqrt v$ forgets when almost nothing new
-# comes in. It needs a minimum within $|w_i|<1/\lambda$ (exercise 5), and ends at a floor that η sets (exercise 6).
+# approaches the dotted line, and then falls with it, by a factor $e$ in $2/(1-\beta_2)=2000$ steps: at this pace $\sqrt v$ forgets when almost nothing new
+# comes in.
 
 # %% tags=["hide-input"]
 rate = 0.0005 * (1 - (lam * np.abs(least).max()) ** 2)  # of √v, half of v's: slowest weight
@@ -1297,7 +1282,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 # {{100 * (lam * np.abs(least).max()) ** 2:.1f}} % of $v_i$. Then
 # $v_i$ gains almost nothing and mostly forgets: each step multiplies $v_i$ by about $\beta_2$, and $\sqrt{v_i}$ by about
 # $1-(1-\beta_2)/2$. In $2/(1-\beta_2)=2000$ steps $\sqrt{v_i}$ falls by a factor $e$, at nearly the same pace for all ten weights. So all ten coefficients $\lambda\sqrt{v_i}$ keep their ratios, and
-# a small penalty moves the minimum in proportion to them: AdamW's distance from $\hat w$ falls as fast.
+# a small penalty moves the minimum in proportion to them: AdamW's distance from $\hat w$ falls as fast, to a floor that η sets (exercise 6).
 #
 # Why does $v_i$ fall in the first place? Let $\hat w$ be the only minimum, with
 # $\lambda|\hat w_i|<1$ (exercise 5: the other case), and let $w$ have come so near to it that $\lambda|w_i|<1$, too. Suppose
@@ -1318,7 +1303,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 #
 # </details>
 #
-# **In a longer run.** The gradients of a network shrink as well when it fits its pictures. For AdamW's λ = 0.1 the rule gave
+# **Longer runs.** Once a network fits its pictures, its gradients shrink as well. For AdamW's λ = 0.1 the rule gave
 # {{np.median(landed):.4f}} (median) after 600 steps. Now we train for 2000 steps, and read again.
 
 # %%
@@ -1449,12 +1434,9 @@ for time, run in ((5, 0), (-1, 1)):
 #
 # - The first *follows the rate*. PyTorch, Keras and Optax take $\eta_t\lambda$.
 # - The second is *independent* of the rate, as in TensorFlow Addons.
-# - The third is [AdamC](https://arxiv.org/abs/2506.02285)'s *corrected* decay, meant for layers before a normalisation.
+# - The third is [AdamC](https://arxiv.org/abs/2506.02285)'s *corrected* decay, meant for layers before a normalisation, where the loss does not pull on the weights' length ([chapter 8](08_effective_learning_rate.ipynb)).
 #
-# An ignored weight is multiplied by $1-\delta_t$. Where would a weight that the loss pulls on
-# rest if the rate stayed at $\eta_t$?
-#
-# Under SGD it would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
+# If the rate stayed at $\eta_t$, a weight under SGD would rest where $-\eta_t\bar g-\delta_tw=0$, at the minimum under a penalty with the coefficient $\delta_t/\eta_t$. In the
 # first form this coefficient stays the same. In the second it grows as $1/\eta_t$, and in the third it falls with $\eta_t$.
 # Under AdamW multiply it by $\sqrt{v_i}$ (3.5), which often falls (§3.8).
 #
@@ -1571,14 +1553,12 @@ claim("03-cosine", "the squares of the 200 factors sum to 75.5",
       measured=(cosine**2).sum(), equals=75.5, within=1e-9)
 
 # %% [markdown]
-# The corrected decay is made for another purpose: before a normalisation ([chapter 8](08_effective_learning_rate.ipynb)) the loss does not pull on the length of the weights.
-#
 # **Under SGD only a decay that follows the rate keeps the resting point (Figure 3.11). As the rate falls, an independent one moves it
 # towards 0, a corrected one towards the loss's minimum. Under AdamW a falling $\sqrt v$ moves it as well.**
 #
 # ## 3.10 In practice
 #
-# What do you do when you change the program or the optimiser? Figure 3.12 is the map.
+# What do you do with λ when you change the program or the optimiser? Figure 3.12 is the map.
 
 # %% tags=["hide-input"]
 def draw_map(ax):
@@ -1622,11 +1602,7 @@ figures.show(fig, "A diagram with four boxes. Above, an arrow with the words kee
 # | a decay | another program's decay | keep δ at the peak rate |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); then search, first upwards |
 # | Adam + L2 | AdamW | $\lambda_W=\lambda_A\,/$ `mean_root_of` the Adam + L2 run; then search, first upwards |
-# | SGD | AdamW | untested: $\lambda_W=\lambda\,/$ `mean_root_of` an Adam + L2 run with this λ; then search |
-#
-# The last row takes two steps. SGD and Adam + L2 rest at the minimum with the same penalty (§3.4), so SGD's λ is a first guess for Adam + L2. From there the fourth row leads on.
-#
-# TensorFlow Addons' δ ignores the schedule. To shrink an ignored weight as much under a cosine, halve δ on the way there and double it on the way back. The resting point still differs (§3.9).
+# | SGD | AdamW | keep λ in Adam + L2, which rests at the same penalty (§3.4), then the row above; untested |
 #
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
@@ -1654,7 +1630,10 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 
 # %% [markdown]
 # <details>
-# <summary>Where to start, and what to keep when η changes</summary>
+# <summary>Where to start, TensorFlow Addons, and what to keep when η changes</summary>
+#
+# **TensorFlow Addons' δ ignores the schedule.** To shrink an ignored weight as much under a cosine, halve δ on the way there, and double it on the way back.
+# The resting point still differs (§3.9).
 #
 # **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
