@@ -1125,7 +1125,7 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
 
 # %% tags=["hide-input"]
 claim("03-follows", "From AdamW's λ = 0.03 on the translated λ is nearer to AdamW, by the ratio of "
-      "the training losses, than the copied λ, or a third or three times the translated one",
+      "the training losses, than the copied λ, or a λ that is 3 times smaller or larger",
       measured=np.abs(missed) / np.abs([*missed_by, np.log(fit_copied / fit_w)[1:]]), below=1)
 
 # %% [markdown]
@@ -1133,7 +1133,7 @@ claim("03-follows", "From AdamW's λ = 0.03 on the translated λ is nearer to Ad
 
 # %% tags=["hide-input"]
 claim("03-back", "From the runs of Adam + L2 whose λ came from AdamW's 0.03 or more, the λ of the way "
-      "back brings AdamW nearer to their training loss than three times this λ", below=1,
+      "back brings AdamW nearer to their training loss than one 3 times larger", below=1,
       measured=np.abs(np.log(fit_back / fit_c)[1:] / np.log(back_triple / fit_c[1:])))
 
 # %% tags=["hide-input"]
@@ -1596,7 +1596,7 @@ figures.show(fig, "A diagram with four boxes. Above, an arrow with the words kee
 #
 # **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
-# ([LLaMA](https://arxiv.org/abs/2302.13971)). Search in factors of 3.
+# ([LLaMA](https://arxiv.org/abs/2302.13971)).
 #
 # **Keep the weights, or a master copy, in float32:** with $\eta=0.0003$ and $\lambda=0.1$ a step multiplies a weight by ${{1 - 0.0003 * 0.1:.5f}}$,
 # and bfloat16 rounds this back to the weight.
