@@ -198,7 +198,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # ## 3.2 Decays, and the dictionary
 #
-# Is every λ a penalty? No, there are two kinds.
+# Is every λ a penalty? There are two kinds.
 #
 # - A *coupled* λ is a penalty: the optimiser receives one sum, the loss's gradient plus $\lambda w$.
 # - A *decoupled* λ is a *decay*: the optimiser receives the gradient of the loss alone, and the program shrinks
@@ -475,7 +475,7 @@ claim("03-asked", "… and η under Adam, whatever λ is", measured=one_step["Ad
       within=1e-8)
 
 # %% [markdown]
-# **With noise.** Minibatches make gradients noisy. So let a weight's gradient be its mean plus
+# **With noise.** Minibatches make gradients noisy. Let a weight's gradient be its mean plus
 # Gaussian noise of standard deviation σ. Two experiments have $\lambda=0.1$ and nine values of σ:
 #
 # 1. *How fast?* The mean gradient is zero, so that only λ moves a weight on average.
@@ -1120,7 +1120,7 @@ claim("03-balance", "From λ = 0.1 on each network's gain agrees with AdamW's pu
       "the rule asks, to within {:.0f} %", below=30, measured=astray)
 
 # %% [markdown]
-# Now compare the training losses (below). They show how strong the penalty is, while the test loss hardly changes up to λ = {{lam_w[3]}}. The crosses of the copied λ are far from AdamW's squares. The
+# Compare the training losses (below). They show how strong the penalty is, while the test loss hardly changes up to λ = {{lam_w[3]}}. The crosses of the copied λ are far from AdamW's squares. The
 # rings of the translated λ are near, but a little below, so this λ is slightly too small: *search upwards first*.
 
 # %% tags=["hide-input"]
@@ -1150,7 +1150,7 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # <details>
 # <summary>Why upwards, and how much larger a copied λ is</summary>
 #
-# We compare losses by their ratio: their *distance* is $\lvert\log(\text{loss}_1/\text{loss}_2)\rvert$. By interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ reaches AdamW's training loss.
+# We compare losses by their ratio, as on a logarithmic axis. By interpolation, {{upwards.min():.1f}} to {{upwards.max():.1f}} times the translated λ reaches AdamW's training loss.
 #
 # With the translated λ the weights are smaller, too: $\sum_iw_i^2$ is {{100 * shorter.min():.0f}} to {{100 * shorter.max():.0f}} % less than AdamW's. So the translated λ is too small, judged by
 # training loss, and too large, judged by the size of the weights: no single λ matches both. One reason for the smaller weights is
@@ -1289,7 +1289,7 @@ assert 0.8 < distance_plain[999] / distance_w[999] < 1, "Adam without λ is much
 # </details>
 #
 # **Longer runs.** For AdamW's λ = 0.1 the rule gave
-# {{np.median(landed):.4f}} (median) after 600 steps. Now we train for 2000 steps, and read again.
+# {{np.median(landed):.4f}} (median) after 600 steps. We train for 2000 steps, and read again.
 
 # %%
 longer = network(decoupled=0.1 * acts, ends=range(100, 2001, 100))  # AdamW
@@ -1387,9 +1387,8 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
       "of its value", measured=later / landed, below=0.5)
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
-claim("03-longer", "After 2000 steps the λ read at step 2000 comes closer to AdamW's training loss "
-      "than the λ read at step 600, or than a λ that is 3 times smaller or larger: its mean "
-      "distance is at most {:.2f} times theirs",
+claim("03-longer", "After 2000 steps the λ read at step 2000 is nearer to AdamW, by the mean ratio of "
+      "the training losses, than the λ read at step 600, or a λ that is 3 times smaller or larger",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
@@ -1566,7 +1565,7 @@ ax.plot([1.5, 7.5], [3, 1], ",", color="white", label="_boxes")
 draw_map(ax)
 ax.set(xlim=(0, 9), ylim=(0.3, 3.7), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.grid(visible=False)
-ax.set_title("Within a kind a λ translates exactly, across only about")
+ax.set_title("Within a kind λ translates exactly,\nbetween the kinds only roughly")
 figures.show(fig, "A diagram with four boxes. Above, an arrow with the words keep 2k/c joins a "
              "penalty, as in SGD, Adam + L2 or Ridge, and one in another program. Below, an arrow "
              "with the words keep δ joins a decay, as in AdamW, Keras or Lion, and one in another "
@@ -1752,7 +1751,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # </details>
 #
 # **7.** (Your own network, or that of §3.6.) Train it with AdamW, translate its λ with `mean_root_of`, and try this λ in Adam. Does the training
-# loss come near? Was the AdamW run at rest? What belongs into `skip`?
+# loss come near? Was the AdamW run at rest? What belongs in `skip`?
 #
 # <details>
 # <summary>Solution</summary>
