@@ -1139,6 +1139,7 @@ claim("03-back", "From the runs of Adam + L2 whose λ came from AdamW's 0.03 or 
 # %% tags=["hide-input"]
 assert (np.abs(of_none[0] - loss_w.mean(0))[:4] < 0.1).all(), "up to 0.3 λ moves the test loss"
 assert (fit_back < fit_c)[2:].all(), "on the way back λ is too large"
+assert (back_triple > fit_c[1:]).all(), "on the way back three times λ is too small"
 assert all(claims.interval(each).low > 0 for each in (loss_copied - loss_c).T[1:]), "copies do good"
 assert copied > 5, "a copied 0.1 costs less than 5 points of test accuracy"
 assert (total_c < total_w)[:, 2:].all(), "AdamW's loss plus penalty is smaller than Adam + L2's"
@@ -1387,12 +1388,13 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, the training
 claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks to at most {:.2f} "
       "of its value", measured=later / landed, below=0.5)
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
-claim("03-longer", "After 2000 steps the λ read at step 2000 is nearer to AdamW, by the mean ratio of "
-      "the training losses, than the λ read at step 600, or a λ that is 3 times smaller or larger",
+claim("03-longer", "After 2000 steps the λ read at step 2000 is nearer to AdamW, by the mean ratio "
+      "of the training losses, than the λ read at step 600, or a λ that is 3 times smaller or larger",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
 assert 0.5 < remembered.mean() < 1, "late gradients add much to v"
+assert (fits_around[:, 0] < fits_around[:, 1]).all(), "a smaller λ fits worse than a larger one"
 assert (fits_long[-1, :, 0] < fits_both[-1, :, 0]).all(), "the λ read at 600 fits best at 2000"
 for time, run in ((5, 0), (-1, 1)):
     assert np.median(fits_both[time, :, run] / fits_long[time, :, 0]) < 1, "search downwards first"
