@@ -1389,7 +1389,8 @@ claim("03-longer", "From step 600 to 2000 the translation of AdamW's 0.1 shrinks
       "of its value", measured=later / landed, below=0.5)
 far = np.abs(np.log(np.hstack([fits_both[-1], fits_around]) / fits_long[-1, :, :1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read at step 2000 is nearer to AdamW, by the mean ratio "
-      "of the training losses, than the λ read at step 600, or a λ that is 3 times smaller or larger",
+      "of the training losses, than the λ read at step 600, or a λ that is 3 times smaller or "
+      "larger",
       measured=far[1] / far[[0, 2, 3]], below=1)
 
 # %% tags=["hide-input"]
