@@ -12,7 +12,7 @@
 # - find a first λ when you change between the two;
 # - say what a learning-rate schedule does to the decay.
 #
-# In a hurry? See the table in §3.10.
+# In a hurry? See §3.10's table.
 #
 # *Reading time an hour; the code runs in about 10 seconds.*
 #
@@ -197,7 +197,7 @@ functional.mse_loss(torch.tensor(X) @ W, torch.tensor(y[:, None] * one_to_three)
 claim("03-translated", "without MLPRegressor they do so exactly",
       measured=list(off.values()), equals=0, within=1e-6)
 claim("03-dots", "each dot of the picture stands at the λ of (3.1)",
-      measured=[drawn[name].x[0] / mean for name, mean in book_lams.items()], equals=1, within=1e-12)
+      measured=[drawn[name].x[0] / book_lams[name] for name in programs], equals=1, within=1e-12)
 claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equals=0, within=1e-6,
       measured=W.grad + 0.1 * W.detach())
 
@@ -892,7 +892,8 @@ ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15, 20]), ax.grid(visible=False)
 top = ax.secondary_xaxis("top", functions=(lambda r: 0.1 * r, lambda needed: needed / 0.1))
 top.set_xticks([1e-5, 1e-4, 1e-3, 0.01], ["0.00001", "0.0001", "0.001", "0.01"])
 top.minorticks_off(), top.set_xlabel("λ of Adam + L2 that the weight needs: 0.1 √v")
-ax.set_title("√v differs from weight to weight, and so does\nthe λ that each needs; large weights need more", pad=14)
+ax.set_title("√v differs from weight to weight, and so does\n"
+             "the λ that each needs; large weights need more", pad=14)
 drawn = figures.drawn(ax)
 figures.show(fig, "Two histograms of √v on a logarithmic axis from 0.00001 to 0.1. Grey bars, the "
              "share of the weights, rise slowly to a peak near 0.01 and then fall steeply. An "
@@ -1366,8 +1367,8 @@ fig, ax = figures.subplots(figsize=(5.6, 3.3))
 draw_course(ax), label_course(ax)
 penalty_of = figures.drawn(ax)
 ax.set_title("AdamW's effective λ fades, the λ of Adam + L2 stays")
-figures.show(fig, "The effective λ over 2000 steps on a logarithmic axis, with medians. AdamW's falls "
-             f"from {penalty_of['_AdamW'].at(600):.5f} at step 600 to "
+figures.show(fig, "The effective λ over 2000 steps on a logarithmic axis, with medians. AdamW's "
+             f"falls from {penalty_of['_AdamW'].at(600):.5f} at step 600 to "
              f"{penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are level "
              "lines, which it meets there. The one read at step 600 ends at "
              f"{ratio_end[0]:.1f} times AdamW's training loss, the one read at step 2000 at "
@@ -1528,7 +1529,8 @@ claim("03-schedule", "PyTorch's AdamW leaves the product of 1 − η_t λ: the d
       measured=in_torch(0.1, 0.1) - left["follows the rate"][-1], equals=0, within=1e-12)
 claim("03-pulled", "Halfway, at step 100, each weight that the loss draws to 1 is within {:.3f} "
       "of where a penalty with the coefficient δ_t/η_t has its minimum",
-      measured=[drawn_to_1[name][100] - 1 / (1 + delta_max * factors[name][100] / (0.1 * cosine[100]))
+      measured=[drawn_to_1[name][100]
+                - 1 / (1 + delta_max * factors[name][100] / (0.1 * cosine[100]))
                 for name in factors], equals=0, within=0.03)
 claim("03-coupled", "With 10 times the learning rate and the same λ PyTorch's AdamW decays an "
       "ignored weight {} times as fast",
@@ -1836,7 +1838,7 @@ verdict("S2-13", "under conditions",
         "Under plain SGD. Under Adam + L2 a step takes about the fraction ηλ divided by the size "
         "of the weight's gradient, under AdamW the fraction ηλ.")
 verdict("S2-14", "true",
-        f"In six programs 0.1 means λ from {min(book_lams.values()):.1g} to {max(book_lams.values()):.1g}, "
-        "and some multiply by the learning rate.")
+        f"In six programs 0.1 means λ from {min(book_lams.values()):.1g} to "
+        f"{max(book_lams.values()):.1g}, and some multiply by the learning rate.")
 claims.verdicts()
 claims.identities()
