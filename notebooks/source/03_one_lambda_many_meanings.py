@@ -336,7 +336,7 @@ except ValueError as error:
 #
 # Both means start at zero. A hat marks the mean corrected for this: at step $t$, $\hat m=m/(1-\beta_1^t)$ and $\hat v=v/(1-\beta_2^t)$.
 #
-# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on $c=1$, so that λ is the book's λ.
+# We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. Figure 3.2 shows where λ enters. From here on the loss is $L$, so that λ is the book's λ.
 
 # %% tags=["hide-input"]
 def draw_step(ax):
@@ -892,14 +892,13 @@ ax.minorticks_off(), ax.set_yticks([0, 5, 10, 15, 20]), ax.grid(visible=False)
 top = ax.secondary_xaxis("top", functions=(lambda r: 0.1 * r, lambda needed: needed / 0.1))
 top.set_xticks([1e-5, 1e-4, 1e-3, 0.01], ["0.00001", "0.0001", "0.001", "0.01"])
 top.minorticks_off(), top.set_xlabel("λ of Adam + L2 that the weight needs: 0.1 √v")
-ax.set_title("√v differs from weight to weight, and so does\n"
-             "the λ that each needs; large weights need more", pad=14)
+ax.set_title("√v differs from weight to weight, as does the λ\nit needs: large weights need more",
+             pad=14)
 drawn = figures.drawn(ax)
 figures.show(fig, "Two histograms of √v on a logarithmic axis from 0.00001 to 0.1. Grey bars, the "
              "share of the weights, rise slowly to a peak near 0.01 and then fall steeply. An "
-             "orange outline, the share of Σw², is lower at the left and has a higher peak near "
-             f"0.01. A dotted line at {drawn['_left'].x[0]:.4f} marks the mean weighted by w². An "
-             "axis above gives 0.1 times √v.", number="3.7",
+             "orange outline, the share of Σw², is lower at the left and has a higher peak. A "
+             f"dotted line at {drawn['_left'].x[0]:.4f} marks the mean weighted by w².", number="3.7",
              caption="Five networks after 600 steps of AdamW with λ = 0.1. Bars count weights, "
              "the outline counts each weight as often as its square. Both leave out the "
              f"{100 * left_out:.0f} % of the weights with √v below 0.00001, at the left edge: "
@@ -1370,9 +1369,7 @@ ax.set_title("AdamW's effective λ fades, the λ of Adam + L2 stays")
 figures.show(fig, "The effective λ over 2000 steps on a logarithmic axis, with medians. AdamW's "
              f"falls from {penalty_of['_AdamW'].at(600):.5f} at step 600 to "
              f"{penalty_of['_AdamW'].at(2000):.5f} at step 2000. The two λ of Adam + L2 are level "
-             "lines, which it meets there. The one read at step 600 ends at "
-             f"{ratio_end[0]:.1f} times AdamW's training loss, the one read at step 2000 at "
-             f"{ratio_end[1]:.1f} times.", number="3.10",
+             "lines, which it meets there.", number="3.10",
              caption="Thick lines are medians of five seeds, thin ones single seeds. Rings mark "
              "the step at which the λ of Adam + L2 was read. With it Adam + L2 then trained from "
              "the start, for 2000 steps.")
@@ -1557,9 +1554,8 @@ def draw_map(ax):
                                          (8.5, 3.1, "Adam + L2", figures.BLUE),
                                          (1.5, 1, "Lion", figures.ORANGE),
                                          (8.5, 1, "AdamW", figures.ORANGE))}
-    for (x, y), box in boxes.items():
-        ax.text(x, y + (0.75 if y > 2 else -0.55), "other library: exact", ha="center",
-                va="center", color=box.get_color())
+    for x, y in boxes:
+        ax.text(x, y + (0.75 if y > 2 else -0.55), "other library: exact", ha="center", va="center")
     for here, there, style, words, place in (
             ((1.5, 3.1), (8.5, 3.1), "-", "keep 2k/c:\nsame minimum;\ntune η", (5, 3.14)),
             ((1.5, 1), (8.5, 1), ":", "keep δ: first\nguess; tune\nη and λ", (5, 1.04)),
@@ -1604,7 +1600,7 @@ figures.show(fig, "A map of four boxes. Above, in blue, SGD with a penalty (with
 
 # %% [markdown]
 # <details>
-# <summary>First values, and four cases</summary>
+# <summary>First values, and special cases</summary>
 #
 # **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
