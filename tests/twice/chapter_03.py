@@ -300,6 +300,18 @@ def misses(kind: str) -> list[float]:
     return [math.log(loss(kind, "train", k) / loss("AdamW", "train", k)) for k in range(1, 5)]
 
 
+@cache
+def returned(k: int, times: float = 1) -> float:
+    """AdamW's training loss with the λ that leads back from the k-th translated run, or some times it, in the mean of five seeds."""
+    losses = []
+    for seed in range(5):
+        X, y = digits(seed)[:2]
+        lam = times * landed(seed)[k] / rule(adam(seed)["translated"], k)
+        out = scores(learned(seed, [0], [lam])[0].weights, X)[1][0]
+        losses.append(-mean(log_softmax(out, -1)[range(len(y)), y]))
+    return mean(losses)
+
+
 def upwards() -> list[float]:
     """From λ = 0.03 on: by which factor the translated λ must grow to fit as AdamW does, by interpolating logarithms."""
     pairs = zip(misses("translated"), misses("triple"), strict=True)
