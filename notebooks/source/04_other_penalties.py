@@ -8,7 +8,10 @@
 #
 # - get exact zeros, and choose between ridge, Lasso and elastic net;
 # - predict at which λ weight decay removes part of a product of two matrices;
-# - say what decay on a LoRA adapter pulls towards, and how fast.
+# - say what decay on a LoRA adapter pulls towards, how much it takes, and when.
+#
+# *Part one* (§4.1 to 4.6) is about zeros of single weights, *part two* (§4.7 to 4.11) about matrices, adapters and AdamW.
+# If you came for adapters, read §4.1 and §4.6, and go on at §4.7.
 #
 # *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
 
@@ -28,7 +31,7 @@ OF_L1, OF_L2, OF_FACTORS = figures.ORANGE, figures.BLUE, figures.GREEN  # colour
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# Which penalty makes zeros? We train once with each, by `torch.optim.SGD` on *full batches*: every step uses all examples.
+# Which penalty makes zeros? We train with each, by `torch.optim.SGD` on *full batches*: every step uses all examples.
 
 # %%
 def train(parameters, objective, lr, steps, weight_decay=0.0):
@@ -39,9 +42,9 @@ def train(parameters, objective, lr, steps, weight_decay=0.0):
         optimizer.step()
 
 # %% [markdown]
-# **The first run has an L1 penalty.** It fits the diabetes patients of
-# [chapter 1](01_what_an_l2_penalty_does.ipynb) with {{below: X.shape[1]}} inputs: ten measurements, their squares and
-# products. PyTorch's `weight_decay` is L2, so we add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = {{below: lam:.0f}}$.
+# Both runs fit the diabetes patients of
+# [chapter 1](01_what_an_l2_penalty_does.ipynb) with 64 inputs: ten measurements, their squares and
+# products.
 
 # %%
 data = load("diabetes")
@@ -53,6 +56,9 @@ X = (X - X.mean(0)) / X.std(0)
 y, n, lam = data.y - data.y.mean(), len(X), 5.0
 assert X.shape[1] == 64
 
+# %% [markdown]
+# **The first run has an L1 penalty.** PyTorch's `weight_decay` is L2, so we add $\lambda\sum_i|w_i|$ to the loss, with $\lambda = 5$.
+
 # %%
 inputs, targets = torch.tensor(X), torch.tensor(y)
 w_l1 = torch.zeros(64, dtype=torch.float64, requires_grad=True)
@@ -61,138 +67,73 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay**, with $\lambda = 0.24$ on two factors $U$ and $V$. Their product $W = UV^\top$
-# maps a handwritten digit's pixels to ten scores, one for each class. The pixels are
-# *whitened*: mixed linearly until they are uncorrelated and have variance 1.
-#
-# What can vanish in a matrix? Write it as a sum of *directions* (its singular value decomposition, as in chapter 1),
-# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$. Patterns have length 1; all $p_i$ are orthogonal to each other, as are all $q_i$.
-# The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
-# The strongest direction of a fit without decay tells {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.1).
-#
-# A score's target is 1 for the right class and 0 for the others, minus its mean over all images. An image's ten targets add up to
-# zero, and so do its fitted scores. So nine directions are enough.
-#
-# *Predict:* how many of L1's 64 weights, and of the product's nine directions, end below a millionth?
+# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$, and its two factors decay.
 
 # %%
-digits = load("digits")
-pixels = digits.X[:, digits.X.std(0) > 0]
-left, _, right = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
-Z = np.sqrt(len(pixels)) * left @ right  # whitened: ZᵀZ/n is the identity
-one_hot = np.eye(10)[digits.y]
-Y = one_hot - one_hot.mean(0)
-
-# %% tags=["hide-input"]
-def draw_images(ax, along, two, sign):
-    """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
-    kinds = [np.flatnonzero(digits.y == digit) for digit in two]
-    picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
-    images = [np.pad(digits.X[pick].reshape(8, 8), 1) for pick in picks]
-    block = np.block([images[:2], images[2:]])  # a row for each of the two digits
-    ax.imshow(block, cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
-    words = "most like" if sign > 0 else "opposite to"
-    ax.text(0.5, -0.04, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
-            transform=ax.transAxes)
-    return along[picks]
-
-# %% tags=["hide-input"]
-left, fit_sizes, right = np.linalg.svd(Y.T @ Z / len(Z))  # of least squares, without decay
-sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points up
-along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
-ranked = np.argsort(heights)  # digits, from the lowest bar
-deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
-fig, axes = figures.subplots(1, 3, figsize=(6.2, 2.1), width_ratios=[1, 1, 1.4])
-most, least = (draw_images(ax, along, *each) for ax, each in
-               zip(axes, ((tall, 1), (deep, -1)), strict=False))
-axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
-axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
-axes[0].set_title("A direction looks for q₁ …", loc="left").set_in_layout(False)
-_ = axes[2].set_title("… and answers p₁", loc="left")
-
-# %% tags=["hide-input"]
-bars = figures.drawn(axes[2])["_answer"].y
-by_height = bars.argsort()
-high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
-figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
-             f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
-             f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
-             f"{bars.max():.2f}, those of {low[0]} and {low[1]} the lowest, down to "
-             f"{bars.min():.2f}.", number="4.1",
-             caption="The strongest direction of a fit without decay. Left, of two digits the "
-             "images with most of the input pattern q₁, and of two others those with the least "
-             "(below 0). Right, the output pattern p₁, one bar for each digit's score.")
-
-# %%
-rng, whitened, scores = np.random.default_rng(seeds(1)[0]), torch.tensor(Z), torch.tensor(Y)
-U = torch.tensor(rng.uniform(-1, 1, (10, 16)) / 4, requires_grad=True)
-V = torch.tensor(rng.uniform(-1, 1, (61, 16)) / 61**0.5, requires_grad=True)
-train([U, V], lambda: (whitened @ (V @ U.T) - scores).square().sum(1).mean() / 2,
-      lr=1, steps=800, weight_decay=0.24)
-strengths = torch.linalg.svdvals((U @ V.T).detach()).numpy()
+# If the loss has the slope g in w, its slope in u is gv, and in v it is gu.
+# A pair that starts at u = v = 0 stays there.
+u = torch.ones(64, dtype=torch.float64, requires_grad=True)
+v = torch.zeros(64, dtype=torch.float64, requires_grad=True)
+# A step of v moves w = uv by ηu² times the slope of w. As u grows beyond 1, η must be small.
+train([u, v], lambda: (inputs @ (u * v) - targets).square().mean() / 2,
+      lr=0.004, steps=3000, weight_decay=lam)
+w_product = (u * v).detach().numpy()
+# %% [markdown]
+# *Predict:* how many of the 64 weights end at zero in each run? (We count as zero what is below a millionth.)
 
 # %% tags=["hide-input"]
 theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_  # the minimum of loss + L1
 order = np.argsort(-np.abs(by_autograd))
 wrong = np.flatnonzero(theirs[order] == 0)  # zero at the minimum
 fig, axes = figures.subplots(1, 2, sharey=True, figsize=(5.6, 2.7))
-for ax, sizes, color, what in ((axes[0], by_autograd[order], OF_L1, "weight"),
-                               (axes[1], strengths, OF_FACTORS, "direction")):
-    sizes = np.abs(sizes)[:64 if ax is axes[0] else 9]
-    ax.axhspan(1e-8, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+for ax, sizes, color, place in ((axes[0], by_autograd, OF_L1, 0.8),
+                                (axes[1], w_product, OF_FACTORS, 1e-4)):
+    order = np.argsort(-np.abs(sizes))
+    sizes, wrong = np.abs(sizes[order]), np.flatnonzero(theirs[order] == 0)  # zero at the minimum
     kept = sizes >= 1e-6
-    ax.semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=2.6 if what == "weight" else 4,
-                color=color, label="_kept")
-    ax.plot(1 + np.flatnonzero(~kept), [1e-7] * (~kept).sum(), "x", color=color, label="_zero")
-    if what == "weight":
-        ax.plot(1 + wrong, sizes[wrong], "o", ms=1.2, color="white", label="_unwanted")
-        ax.text(22, 0.8, "rings: should be zero", color=color, fontsize=9)
-    ax.set(xlabel=f"{what}, from the largest", ylim=(1e-8, 300))
-axes[0].set(xlim=(-1, 66), xticks=[1, 20, 40, 60]), axes[1].set_xlim(0.6, 9.6)
-_ = axes[0].set_ylabel("size"), axes[1].set_ylabel("singular value")
+    wrong = wrong[kept[wrong]]
+    ax.axhspan(1e-8, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
+    ax.semilogy(1 + np.flatnonzero(kept), sizes[kept], "o", ms=2.6, color=color, label="_kept")
+    ax.plot(1 + np.flatnonzero(~kept), [1e-7] * (~kept).sum(), "x", ms=4, color=color,
+            label="_zero")
+    ax.plot(1 + wrong, sizes[wrong], "o", ms=1.2, color="white", label="_unwanted")
+    ax.text(22, place, "rings: should be zero", color=color, fontsize=9)
+    ax.set(xlabel="weight, from the largest", ylim=(1e-8, 300), xlim=(-1, 66), ylabel="size",
+           xticks=[1, 20, 40, 60])
+
+axes[0].text(32, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va="center")
 
 # %% tags=["hide-input"]
-for ax, at in zip(axes, (32, 3.5), strict=True):
-    ax.text(at, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va="center")
 drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
-axes[0].set_title(f"L1: {64 - of_l1.size} of 64 below 10⁻⁶")
-axes[1].set_title(f"L2 on two factors: {drawn[1]['_zero'].y.size} of 9")
+axes[0].set_title(f"L1: {64 - of_l1.size} of 64 zero")
+axes[1].set_title(f"L2 on two factors: {drawn[1]['_zero'].y.size} zero")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
              f"fall from {of_l1[0]:.0f} to {of_l1[-1]:.3f}; none is in the grey band below a "
              f"millionth. The {drawn[0]['_unwanted'].y.size} that should be zero are rings; the "
-             f"largest is {drawn[0]['_unwanted'].y.max():.2f}. "
-             f"Right, singular values of UVᵀ under L2: {of_l2.size} lie between {of_l2.min():.3f} "
-             f"and {of_l2.max():.3f}, the other {drawn[1]['_zero'].y.size} are in the grey band.",
-             number="4.2", caption="Crosses mark what is below a millionth, which we count as "
-             "zero; their height means nothing. Rings are the "
-             f"{drawn[0]['_unwanted'].y.size} weights that are zero at the minimum of loss plus "
-             "penalty, and dots the other "
-             f"{of_l1.size - drawn[0]['_unwanted'].y.size}. One run each.")
+             f"largest is {drawn[0]['_unwanted'].y.max():.2f}. Right, products under L2: "
+             f"{of_l2.size} lie between {of_l2.min():.0e} and {of_l2.max():.0f}, "
+             f"{drawn[1]['_unwanted'].y.size} of them rings; the other "
+             f"{drawn[1]['_zero'].y.size} are in the grey band.",
+             number="4.1", caption="Crosses mark what is below a millionth; their height means "
+             "nothing. Rings are weights that are zero at the minimum of loss plus L1 penalty. One "
+             "run each.")
 
 # %% [markdown]
-# **The penalty that should give zeros gives none. Under the other,
-# {{(strengths[:9] < 1e-6).sum()}} directions out of {{len(strengths[:9])}} fall below a millionth.**
+# **The penalty that should give zeros gives none. Weight decay brings {{drawn[1]["_zero"].y.size}} of the {{len(w_product)}} weights below a millionth.**
 
 # %% tags=["hide-input"]
 claim("04-none", "an L1 penalty added to the loss brings none of 64 weights below a millionth",
       measured=float((np.abs(by_autograd) < 1e-6).sum()), equals=0, within=1e-9)
-claim("04-puzzle", "With weight decay on two factors six of the nine directions survive: the "
-      "weakest of the six has a singular value of {}", measured=strengths[:6], above=0.005)
-claim("04-tenth", "weight decay on two factors brings three of the nine singular values below a "
-      "millionth", equals=3, measured=float((strengths[:9] < 1e-6).sum()), within=1e-9)
-claim("04-tenth", "the tenth singular value of the least-squares map is zero",
-      measured=np.linalg.svd(Y.T @ Z / len(Z), compute_uv=False)[9], equals=0, within=1e-12)
 
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. Then $w^*$ has the lowest loss of all weights whose penalty is at most $t$:
-# if one of these had a lower loss, its loss plus penalty would be below the minimum.
+# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be the penalty at $w^*$. No weights with a penalty of at most $t$ have a lower loss,
+# or their loss plus penalty would be below the minimum.
 #
-# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.3).
-# Let the loss's minimum $\hat w$ lie outside. Of the curves of equal loss around it, the smallest that reaches the region touches it at $w^*$.
+# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
+# The loss's minimum $\hat w$ lies outside. Let a curve of equal loss grow around $\hat w$: where it first meets the region lies $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -202,7 +143,7 @@ smooth = min(fits, key=lambda w: abs(np.linalg.norm(w) - corner[0]))  # ridge of
 turns = np.linspace(0, 2 * np.pi, 73)
 regions = {"L1": (np.array([(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]), corner, OF_L1),
            "L2": (np.stack([np.cos(turns), np.sin(turns)], 1), smooth, OF_L2)}
-grid = np.stack(np.meshgrid(np.linspace(-0.6, 3, 181), np.linspace(-0.8, 2.1, 146)), -1)
+grid = np.stack(np.meshgrid(np.linspace(-0.6, 3, 181), np.linspace(-1.2, 2.1, 166)), -1)
 
 # %% tags=["hide-input"]
 def draw_region(ax, edge, at, color):
@@ -215,7 +156,7 @@ def draw_region(ax, edge, at, color):
     ax.plot(*np.stack([at, tip]).T, lw=0, label="_fall")
     ax.annotate("", tip, at, arrowprops={"arrowstyle": "->"})
     ax.text(*tip, " −∇L", va="center"), ax.text(1.68, 0.76, "ŵ", color=figures.GREY)
-    ax.set(aspect="equal", xlabel="weight w₁", xlim=(-0.75, 3), ylim=(-0.85, 2.1))
+    ax.set(aspect="equal", xlabel="weight w₁", xlim=(-0.55, 2.3), ylim=(-1.2, 1.35))
     ax.set_ylabel("weight w₂")
 
 # %% tags=["hide-input"]
@@ -231,12 +172,12 @@ axes[0].contour(*grid.transpose(2, 0, 1), to_other, [to_corner], colors=figures.
 axes[0].plot(*turned, "o", ms=4, mfc="white", color=figures.GREY, label="_other")
 axes[0].annotate("", np.add(corner, [0.64, -0.19]), corner,
                  arrowprops={"arrowstyle": "->", "color": figures.GREY})
-axes[0].text(0.95, -0.36, "other data", color=figures.GREY, fontsize=9, va="center")
-axes[0].text(2.5, -0.62, "fan")
+axes[0].text(1, -0.38, "other data", color=figures.GREY, fontsize=9, va="center")
+axes[0].text(1.95, -1.05, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
-    ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.5, 1.7), arrowprops={"arrowstyle": "-", "lw": 0.6},
+    ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.45, 1.05), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
-    ax.text(0, -0.72, "penalty ≤ t", color=color, ha="center", fontsize=9)
+    ax.text(0, -0.65, "penalty ≤ t", color=color, ha="center", fontsize=9)
 _ = axes[0].set_title("At a corner, w₂ = 0"), axes[1].set_title("On a circle, w₂ > 0")
 
 # %% tags=["hide-input"]
@@ -249,7 +190,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              "spreads from the corner to the frame between the outward "
              "normals of the two edges. Right, a circle "
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
-             "the arrow points straight away from 0.", number="4.3",
+             "the arrow points straight away from 0.", number="4.2",
              caption="Coloured are the weights that the penalty allows. Both regions are drawn "
              "equally wide; t is a different number in each. On the grey curve the loss is the "
              "same; it is smallest at ŵ. Arrows show where the loss falls fastest; fainter and "
@@ -264,11 +205,11 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
-# How much does a penalty take? Let a single weight have the loss $\frac12(w-z)^2$, smallest at $z$.
+# How much does a penalty take? A single weight has the loss $\frac12(w-z)^2$, smallest at $z$.
 # Under L1 we minimise $\frac12(w-z)^2 + \lambda|w|$. *Predict:* where is the minimum if $0<z<\lambda$?
 #
 # 1. This convex function has the slope $-z+\lambda$ just right of 0, and $-z-\lambda$ just left of it. Zero is the minimum if the curve
-#    falls to neither side: $-z+\lambda\ge0\ge-z-\lambda$, so $|z|\le\lambda$.
+#    rises to both sides, or is level: $-z+\lambda\ge0\ge-z-\lambda$, so $|z|\le\lambda$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\lambda\,\mathrm{sign}(z) = 0$ gives $w = z - \lambda\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. L2 has its minimum where $w-z+\lambda w = 0$:
@@ -283,9 +224,9 @@ def soft(z, threshold):
     return np.sign(z) * np.maximum(np.abs(z) - threshold, 0)
 
 # %% [markdown]
-# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties, L1 with strength κ and L2 with λ. Its minimum subtracts, then divides:
+# The *elastic net* ([Zou and Hastie, 2005](https://doi.org/10.1111/j.1467-9868.2005.00503.x)) adds both penalties, L1 with strength $\lambda_1$ and L2 with $\lambda_2$. Its minimum subtracts, then divides:
 #
-# $$w = \frac{\operatorname{soft}(z,\kappa)}{1+\lambda}. \tag{4.2}$$
+# $$w = \frac{\operatorname{soft}(z,\lambda_1)}{1+\lambda_2}. \tag{4.2}$$
 
 # %% tags=["hide-input"]
 def penalties_at(threshold, weight_decay, z):
@@ -321,9 +262,9 @@ def draw_slopes(ax, threshold, z):
 # %% tags=["hide-input"]
 def mark_threshold(ax, threshold, weight_decay):
     ax.annotate("", (1.7, 1.7), (1.7, soft(1.7, threshold)), arrowprops={"arrowstyle": "<->"})
-    ax.text(1.78, 1.7 - threshold / 2, "κ", va="center")
-    ax.text(0, -1.05, "|z| ≤ κ", ha="center", color=figures.GREY)
-    ax.text(2.5, -1.5, f"κ = {threshold:g}, λ = {weight_decay:g}", ha="right", fontsize=9)
+    ax.text(1.78, 1.7 - threshold / 2, "λ₁", va="center")
+    ax.text(0, -1.05, "|z| ≤ λ₁", ha="center", color=figures.GREY)
+    ax.text(2.5, -1.5, f"λ₁ = {threshold:g}, λ₂ = {weight_decay:g}", ha="right", fontsize=9)
 
 # %% tags=["hide-input"]
 def sketch(threshold, weight_decay, z):
@@ -349,7 +290,7 @@ def sketch(threshold, weight_decay, z):
 # %% tags=["hide-input"]
 def words(threshold, weight_decay, z, lowest, flat, slope):
     l1, l2 = lowest.values()
-    return (f"At κ = {threshold:g}, λ = {weight_decay:g}, z = {z:g}. Left, loss plus penalty is "
+    return (f"At λ₁ = {threshold:g}, λ₂ = {weight_decay:g}, z = {z:g}. Left, loss plus penalty is "
             f"smallest at {l1:.2f} under L1 and {l2:.2f} under L2; at 0 the loss falls with "
             f"slope {z:g}, and the L1 penalty rises with slope {threshold:g}. Right, the minimum "
             "against z, "
@@ -370,7 +311,7 @@ def draw_thresholds(threshold, weight_decay, z):
     missed = np.abs(np.subtract(bottoms, list(lowest.values()))) > 0.01  # the grid's step
     claim("04-drawn", "each dot lies where its curve is lowest, to the curve's grid", equals=0,
           measured=missed.astype(float), within=1e-9)
-    claim("04-drawn", "L1 runs κ below the diagonal; L2 and both are 1 + λ times smaller than z "
+    claim("04-drawn", "L1 runs λ₁ below the diagonal; L2 and both are 1 + λ₂ times smaller than z "
           "and L1", equals=0, within=1e-9,
           measured=[ends["w = z"].at(2) - ends["L1"].at(2) - min(threshold, 2),
                     *(1 + weight_decay) * ends["L2"].y - ends["L2"].x,
@@ -380,10 +321,10 @@ def draw_thresholds(threshold, weight_decay, z):
 # %% tags=["hide-input"]
 dial, places = [0.7, 0.0, 0.3, 1.0, 1.5], [0.5, -1.0, 0.8, 1.2, 1.6]
 figures.interactive(draw_thresholds, threshold=dial, weight_decay=[1.0, 0.0, 0.5, 2.0], z=places,
-                    number="4.4", caption="Left, dots are the minima, and thick strokes show the "
+                    number="4.3", caption="Left, dots are the minima, and thick strokes show the "
                     "slopes at 0 of loss and penalty. Right, L1 gives 0 in the grey band; without "
-                    "a penalty the minimum is z (dotted). Here κ is the strength of L1, and λ "
-                    "that of L2.")
+                    "a penalty the minimum is z (dotted). λ₁ is the strength of L1, λ₂ that of "
+                    "L2.")
 
 # %% tags=["hide-input"]
 candidates, asked = np.linspace(-2, 2, 4001), np.linspace(-2, 2, 41)
@@ -395,7 +336,7 @@ claim("04-soft", "of many weights that are tried, the best under L1 is that of (
       measured=found["L1"] - soft(asked, 0.7), equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
-claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1) and (4.2)",
+claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (4.1) and (4.2)",
       measured=[found["L2"] - asked / 2, found["both"] - soft(asked, 0.7) / 2],
       equals=0, within=1e-9)
 
@@ -404,17 +345,16 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 #
 # Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
-# At 0, $|w|$ has a kink and no slope. Any ξ from −1 to 1, a *subgradient*, may stand for it; PyTorch takes 0. We tried four ξ: none gives zeros.
-#
-# Steps hardly ever land on 0. Take a weight that is zero at the minimum, and let the loss have a fixed slope $g$ there, with $|g|<\lambda$.
+# At 0, $|w|$ has a kink and no slope. Any ξ from −1 to 1, a *subgradient*, may stand for it; PyTorch takes 0. But no ξ helps, because steps hardly ever land on 0.
+# Take a weight that should be zero, and suppose that the loss's slope in it is $g$ throughout, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
-# left. Both point towards zero, but sooner or later a step jumps across zero. From then on the weight hops to and fro.
+# left. Both point towards zero, but sooner or later a step jumps across it. From then on the weight hops to and fro.
 # Its distance from zero stays below the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
 # A *proximal step* first takes the gradient step for the loss alone, to $z_i = w_i-\eta g_i$. Then it
-# moves to the minimum of $\frac12(w-z_i)^2+\eta\lambda|w|$: it stays near $z_i$, but pays for $|w|$. That is the problem of §4.3, with the threshold ηλ:
+# moves to the minimum of $\frac12(w-z_i)^2+\eta\lambda|w|$: the first term keeps $w$ near $z_i$, the second pulls it to 0. That is the problem of §4.3, with the threshold ηλ:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
@@ -433,7 +373,8 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 # along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
-# On small batches, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
+# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
+# But *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
 #
 # For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda$ again.
 #
@@ -443,15 +384,6 @@ claim("04-soft", "under L2 with λ = 1, and under both, the best is that of (4.1
 H, q = X.T @ X / n, X.T @ y / n  # the gradient of the loss is Hw - q
 
 
-def subgradient_path(lr, steps, at_zero=0.0):  # lr: one number, or one for each step
-    w, path = np.zeros(64), []
-    for eta in np.broadcast_to(lr, steps):
-        xi = np.where(w == 0, at_zero, np.sign(w))
-        w = w - eta * (H @ w - q + lam * xi)
-        path.append(w)
-    return np.array(path)
-
-# %%
 def proximal(H, q, l1, l2=0.0, steps=3000):
     """Minimise ½wᵀHw - qᵀw + l1·Σ|w| + ½·l2·‖w‖². A column of several l1 gives w a row for each."""
     # Both penalties' minimum, as in (4.2), follows each gradient step of the loss.
@@ -464,15 +396,26 @@ def proximal(H, q, l1, l2=0.0, steps=3000):
 
 w_lasso = proximal(H, q, lam)
 zero = w_lasso == 0
+
+# %% tags=["hide-input"]
+def subgradient_path(lr, steps, at_zero=0.0):  # lr: one number, or one for each step
+    w, path = np.zeros(64), []
+    for eta in np.broadcast_to(lr, steps):
+        xi = np.where(w == 0, at_zero, np.sign(w))
+        w = w - eta * (H @ w - q + lam * xi)
+        path.append(w)
+    return np.array(path)
+
+
 falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to nearly 0
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.5). With L1 in the loss and a falling η (amber), weights only come near zero.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero.
 #
-# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
+# On small batches most zeros are lost again.
 
-# %%
+# %% tags=["hide-input"]
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
 zeros_left = {}  # of the Lasso's zeros, in the mean of the last 1,000 steps, for each η
 for size in (256, 128, 32):
@@ -559,7 +502,7 @@ figures.show(fig, "Top left, one weight that is zero in the Lasso, over 150 step
              f"{right['_proximal zero'].y.size} are exactly zero. Below, bars of the zeros that "
              f"are left: {noisy['_full'].y[0]:.0f} on full batches; {ends[0][0]:.0f}, "
              f"{ends[0][1]:.0f} and {ends[0][2]:.0f} on batches of 256, 128 and 32 at η = 0.02, "
-             f"and {ends[1][0]:.0f}, {ends[1][1]:.0f} and {ends[1][2]:.0f} at 0.002.", number="4.5",
+             f"and {ends[1][0]:.0f}, {ends[1][1]:.0f} and {ends[1][2]:.0f} at 0.002.", number="4.4",
              caption="Orange weights have L1 in the loss; for amber weights η falls along half a "
              "cosine. Pink rings and crosses are of proximal steps; crosses are exact zeros. "
              f"Top left, g = −{-g_hop:.1f}, so that steps up, η(λ − g), are longer than steps "
@@ -597,8 +540,6 @@ by_size = [*(zeros_left[size][0] for size in (32, 128, 256)), zero.sum()]
 assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 
 # %% [markdown]
-# On batches of 32, on average {{kept_zeros[0]:.0f}} of the Lasso's {{zero.sum()}} zeros are left with η = 0.02, and {{kept_zeros[1]:.0f}} with 0.002.
-#
 # **For exact zeros, threshold after each step, on full batches.**
 
 # %% tags=["hide-input"]
@@ -632,19 +573,8 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to drop inputs?
 #
-# Which λ are worth trying? Let the loss have the slopes $g_i$ at $w = 0$. By §4.4, if every $|g_i|\le\lambda$, *all* weights stay at 0. The smallest such λ is
-#
-# $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
-#
-# %% tags=["hide-input"]
-largest = np.abs(q).max()  # at w = 0 the gradient is -q
-claim("04-first", "just below λ_max the Lasso has one weight that is not zero", equals=1,
-      measured=float((proximal(H, q, 0.999 * largest) != 0).sum()), within=1e-9)
-claim("04-first", "just above λ_max all weights are zero",
-      measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
-
-# %% [markdown]
-# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.6).
+# Should we drop inputs, as the Lasso does, or only shrink their weights, as ridge does?
+# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %%
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
@@ -681,7 +611,7 @@ axes[0].set_title(f"Lasso at λ = 10: {zeros[0]} zeros")
 axes[1].set_title(f"Ridge at λ = 10: {zeros[1]} zeros")
 figures.show(fig, f"Ten weights against λ from 0.001 to 100. Left, Lasso: {zeros[0]} are exactly "
              "zero at λ = 10 (dotted). Right, ridge: all are small in the end, and "
-             f"{zeros[1]} are zero at λ = 10.", number="4.6",
+             f"{zeros[1]} are zero at λ = 10.", number="4.5",
              caption="Each line is one weight, trained on all patients; four are grey. In the "
              "Lasso one weight, that of HDL, leaves zero again as λ grows, with the other sign. "
              "The dotted line is at λ = 10, which is not equally strong in both (exercise 2).")
@@ -692,10 +622,29 @@ claim("04-path", "the Lasso's path at λ = 1 and 10 is that of proximal steps", 
       - proximal(ten.T @ ten / n, ten.T @ y / n, np.array([[1.0], [10.0]])))
 
 # %% [markdown]
-# In each of 20 splits we train on 100 patients,
+# <details>
+# <summary>Which λ are worth trying?</summary>
+#
+# Let a convex loss have the slopes $g_i$ at $w = 0$. By §4.3, applied to each weight, *all* weights stay at 0 if every $|g_i|\le\lambda$. The smallest such λ is
+#
+# $$\lambda_{\max} = \max_i |g_i|. \tag{4.5}$$
+#
+# We try λ from there down to a thousandth of it.
+#
+# </details>
+
+# %% tags=["hide-input"]
+largest = np.abs(q).max()  # at w = 0 the gradient is -q
+claim("04-first", "just below λ_max the Lasso has one weight that is not zero", equals=1,
+      measured=float((proximal(H, q, 0.999 * largest) != 0).sum()), within=1e-9)
+claim("04-first", "just above λ_max all weights are zero",
+      measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
+
+# %% [markdown]
+# Which predicts better? In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}.
 
-# %%
+# %% tags=["hide-input"]
 l1, l2 = np.geomspace(50, 0.05, 31), np.logspace(-2, 3, 60)  # l1: from about λ_max to λ_max/1000
 
 
@@ -715,7 +664,7 @@ def linear(w, b):
 def half_square(answers, targets):
     return (answers - targets) ** 2 / 2
 
-# %%
+# %% tags=["hide-input"]
 def fits(X, y):
     return {"plain": ridge(X, y, [0.0]), "ridge": ridge(X, y, l2), "Lasso": fit_lasso(X, y)}
 
@@ -729,7 +678,7 @@ def choose_and_test(parts):
         results[name] = at_every_lam[pick], at_every_lam.min(), fit[0][pick]
     return results
 
-# %%
+# %% tags=["hide-input"]
 chosen, best, weights = {}, {}, {}
 for count, columns in (("64", X), ("ten", ten)):
     for seed in seeds(20):
@@ -791,7 +740,7 @@ figures.show(fig, "Two panels of 20 dots, one for each split, and a diagonal whe
              "Lasso's loss with 64 inputs against its loss "
              f"with ten: {(dots[1].y - dots[1].x > 0.01).sum()} lie above it. Diamonds at the "
              f"means lie {-apart[0]:.0f} below the diagonal, and {apart[1]:.0f} above it.",
-             number="4.7",
+             number="4.6",
              caption="A dot is a split, and both axes show the loss on its test patients, at the "
              "chosen λ. A diamond is the mean of the dots, and its bar the vertical "
              "distance to the diagonal.")
@@ -810,7 +759,7 @@ claim("04-choice", "the cost of choosing λ, less the best λ's gain, is the los
       measured=cost - gain - (shrunk[0] - without), equals=0, within=1e-9)
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.7): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}, if splits counted as independent).
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * level:.0f}} % interval: {{harm.low:.0f}} to {{harm.high:.0f}}; too narrow, as the splits share patients).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -834,13 +783,16 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # (The columns were standardised on all patients, so a little of the test inputs was seen.)
 #
+# The Lasso also shrinks what it keeps. Training the kept weights again without a penalty predicts worse here, by {{100 * refit:.0f}} %: compare both on the validation part.
+#
 # With ten inputs, training without a penalty is slightly better on average than both chosen penalties, but not clearly. Ridge with the λ that is best in the test, which only hindsight knows, would gain {{gain:.0f}}; choosing λ on {{len(parts.validation.X)}} patients costs {{cost:.0f}}, so the gain turns into a loss of {{cost - gain:.0f}}.
 #
 # </details>
 #
-# *Which of two near-copies is kept?* In each sample of patients, two new noisy copies replace BMI (Figure 4.8).
+# Which of two near-copies is kept? We replace BMI by two copies of it, each with noise of its own (Figure 4.7).
+# **The Lasso's choice jumps from sample to sample. The elastic net keeps both, because a squared penalty makes two halves cheaper than one whole, and still makes zeros.**
 
-# %%
+# %% tags=["hide-input"]
 def near_copies(seed):
     """200 patients, with two noisy copies of BMI before the other nine measurements."""
     rng = np.random.default_rng(seed)
@@ -877,14 +829,11 @@ figures.show(fig, "Two rows of 20 dots, one for each sample, along the share tha
              f"two copies has of their weight. The Lasso's dots run from "
              f"{by_lasso.min():.2f} to {by_lasso.max():.2f}, {ends.size} of them at "
              f"either end; those of the elastic net from {by_net.min():.2f} to "
-             f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.8",
+             f"{by_net.max():.2f}. The Lasso has more zeros.", number="4.7",
              caption="A dot is one of 20 samples of 200 patients, each with copies of its own: at "
              "1 only the first copy is used, at 0 only the second. Right: how many of the eleven "
              "weights are exactly zero, on average. The λ of the L1 term is 5, and that of the "
              "square 0.5.")
-
-# %% [markdown]
-# **The Lasso's choice between near-copies jumps from sample to sample; the elastic net keeps both, and still makes zeros.** It shares because a squared penalty makes two halves cheaper than one whole: $(\frac12)^2+(\frac12)^2 = \frac12<1$.
 
 # %% tags=["hide-input"]
 claim("04-copies", "Over 20 samples, the largest and the smallest share that the Lasso gives to "
@@ -900,8 +849,8 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # %% [markdown]
 # ## 4.6 L2 on two factors is L1 on their product
 #
-# How could weight decay make zeros in §4.1? Let a weight be a product $w = uv$, with weight decay of $u$ and
-# $v$. All pairs with the same product form a hyperbola (Figure 4.9) and give the same loss, so the penalty decides between them. It grows with the
+# How did weight decay make zeros in §4.1? There each weight is a product $w = uv$, and $u$ and $v$ decay.
+# All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss, so the penalty decides between them. It grows with the
 # distance from the origin, so the cheapest pair is where the smallest
 # circle that reaches the hyperbola touches it: $|u| = |v| = \sqrt{|w|}$.
 
@@ -938,7 +887,7 @@ figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two fa
              "branches each. Circles around the origin touch them on the diagonals. Right, the "
              f"least cost against w: dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} "
              "on a V, which is |w|; beside it the parabola ½w² of a single weight, flat at 0.",
-             number="4.9", caption="Left: a curve joins all pairs with one product, and its dots "
+             number="4.8", caption="Left: a curve joins all pairs with one product, and its dots "
              "are the cheapest; on a dashed circle the cost is the same. Right: their cost.")
 
 # %% tags=["hide-input"]
@@ -953,28 +902,16 @@ claim("04-cheapest", "the least cost of three factors is 3/2 |w|^(2/3)",
 #
 # $$\tfrac12(u^2+v^2)\;\ge\;|uv| = |w|, \tag{4.6}$$
 #
-# with equality when $|u| = |v|$. So with the cheapest $u$ and $v$, their decay costs $\lambda|w|$. If every weight is such a product, decay of all the factors gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
-#
-# We train 64 pairs on §4.1's loss with `weight_decay`.
-
-# %%
-# If the loss has the slope g in w, its slope in u is gv, and in v it is gu.
-# A pair that starts at u = v = 0 stays there.
-u = torch.ones(64, dtype=torch.float64, requires_grad=True)
-v = torch.zeros(64, dtype=torch.float64, requires_grad=True)
-# A step of v moves w = uv by ηu² times the slope of w. As u grows beyond 1, η must be small.
-train([u, v], lambda: (inputs @ (u * v) - targets).square().mean() / 2,
-      lr=0.004, steps=3000, weight_decay=lam)
-w_product = (u * v).detach().numpy()
-pairs_below = (np.abs(w_product[zero]) < 1e-6).sum()
+# with equality when $|u| = |v|$. **At the minimum, decay λ of both factors costs exactly $\lambda|w|$: it is L1 on the product.** If every weight is such a product, this gives the Lasso ([Hoff, 2017](https://doi.org/10.1016/j.csda.2017.06.007); for networks [Ziyin and Wang, 2023](https://arxiv.org/abs/2210.01212)).
 
 # %% tags=["hide-input"]
+pairs_below = (np.abs(w_product[zero]) < 1e-6).sum()
 assert pairs_below > zero.sum() / 2, "most zeros of the Lasso are not reached by pairs"
 claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# Gradient descent finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. **At the minimum, decay of both factors equals L1 on the product.**
+# So §4.1's second run finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth.
 
 # %% tags=["hide-input"]
 claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
@@ -1004,19 +941,80 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # </details>
 #
+# **Part one in two sentences.** L1 takes a fixed amount from each weight and L2 a share, so L1's minimum has exact zeros, but gradient steps need a threshold to reach them.
+# Decay of two factors is L1 on their product, so such weights fade.
+#
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# Now let $W = UV^\top$ be a *matrix*, as in §4.1.
+# *Part two.* What can vanish if the two factors $U$ and $V$ of a *matrix* $W = UV^\top$ decay?
 #
-# Weight decay on $W$ itself costs $\frac\lambda2$ times the square of the *Frobenius norm*,
+# Write $W$ as a sum of *directions* (its singular value decomposition, as in chapter 1):
+# $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$: it adds $s_i(q_i\cdot x)$ times $p_i$ to the outputs of an input $x$.
+# Patterns have length 1, and all $p_i$ are orthogonal, as are all $q_i$.
+# The *singular value* $s_i\ge0$ says how strong the direction is; at $s_i = 0$ it has vanished.
+#
+# Our $W$ maps a handwritten digit's pixels to ten scores, one for each class. The pixels are
+# *whitened*: mixed linearly until they are uncorrelated and have variance 1. A class's target is 1 on its own images and 0 on others, minus its mean over all. So an image's ten targets add up to zero, and nine directions are enough.
+# The strongest direction of a fit without decay tells {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.9).
+
+# %%
+digits = load("digits")
+pixels = digits.X[:, digits.X.std(0) > 0]
+left, _, right = np.linalg.svd(pixels - pixels.mean(0), full_matrices=False)
+Z = np.sqrt(len(pixels)) * left @ right  # whitened: ZᵀZ/n is the identity
+one_hot = np.eye(10)[digits.y]
+Y = one_hot - one_hot.mean(0)  # targets
+
+# %% tags=["hide-input"]
+def draw_images(ax, along, two, sign):
+    """Of each of two digits the two images with the most of q₁ (sign 1) or of −q₁ (sign −1)."""
+    kinds = [np.flatnonzero(digits.y == digit) for digit in two]
+    picks = np.concatenate([kind[np.argsort(-sign * along[kind])[:2]] for kind in kinds])
+    images = [np.pad(digits.X[pick].reshape(8, 8), 1) for pick in picks]
+    block = np.block([images[:2], images[2:]])  # a row for each of the two digits
+    ax.imshow(block, cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
+    words = "most like" if sign > 0 else "opposite to"
+    ax.text(0.5, -0.04, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
+            transform=ax.transAxes)
+    return along[picks]
+
+# %% tags=["hide-input"]
+left, fit_sizes, right = np.linalg.svd(Y.T @ Z / len(Z))  # of least squares, without decay
+sign = np.sign(left[np.abs(left[:, 0]).argmax(), 0])  # the largest bar points up
+along, heights = sign * Z @ right[0], sign * left[:, 0]  # an image's part of q₁; the answer
+ranked = np.argsort(heights)  # digits, from the lowest bar
+deep, tall = np.sort(ranked[:2]), np.sort(ranked[-2:])
+fig, axes = figures.subplots(1, 3, figsize=(6.2, 2.1), width_ratios=[1, 1, 1.4])
+most, least = (draw_images(ax, along, *each) for ax, each in
+               zip(axes, ((tall, 1), (deep, -1)), strict=False))
+axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
+axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
+axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
+axes[0].set_title("Most and least of q₁ …", loc="left").set_in_layout(False)
+_ = axes[2].set_title("… and the answer p₁", loc="left")
+
+# %% tags=["hide-input"]
+bars = figures.drawn(axes[2])["_answer"].y
+by_height = bars.argsort()
+high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
+figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
+             f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
+             f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
+             f"{bars.max():.2f}, those of {low[0]} and {low[1]} the lowest, down to "
+             f"{bars.min():.2f}.", number="4.9",
+             caption="The strongest direction of a fit without decay. Left, of two digits the "
+             "images with most of the input pattern q₁, and of two others those with the least "
+             "(below 0). Right, the output pattern p₁, one bar for each digit's score.")
+
+# %% [markdown]
+# What does decay of both factors cost? Decay of $W$ itself would cost $\frac\lambda2$ times the square of the *Frobenius norm*,
 # $\lVert W\rVert_F^2 = \sum_{jk}W_{jk}^2 = \sum_is_i^2$. The *nuclear norm* $\lVert W\rVert_* = \sum_is_i$ is the L1 penalty of the singular values.
-#
 # The cheapest factors cost the nuclear norm, as in (4.6), if $U$ and $V$ have at least as many columns as the rank of $W$:
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.7}$$
 #
-# When training has come to rest, gradient and decay cancel. The factors are then the cheapest for their product (proved below), so their decay costs $\lambda\lVert W\rVert_*$
-# ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html)).
+# Training rests where gradient and decay cancel. There the factors are always the cheapest for their product, so their decay costs $\lambda\lVert W\rVert_*$
+# ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html); proofs below).
 #
 # <details>
 # <summary>Proof of (4.7)</summary>
@@ -1028,22 +1026,6 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # 3. Multiplying by $P^\top$ or $Q^\top$ cannot increase a Frobenius norm. So the trace is at most
 #    $\lVert U\rVert_F\lVert V\rVert_F$, and by (4.6) at most $\frac12(\lVert U\rVert_F^2+\lVert V\rVert_F^2)$.
 # 4. The factors $U = P\operatorname{diag}(\sqrt s)$ and $V = Q\operatorname{diag}(\sqrt s)$ reach equality. ∎
-#
-# </details>
-#
-# Let $\hat W = \frac1nY^\top Z$ be the
-# least-squares fit, with singular values $\hat s_i$. For the whitened digits the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. Let $U$ and $V$ have more columns than there are surviving directions. Then each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$:
-#
-# $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
-#
-# <details>
-# <summary>Proof of (4.8)</summary>
-#
-# Von Neumann's inequality $\langle\hat W, W\rangle\le\sum_i\hat s_is_i$ gives
-#
-# $$\tfrac12\lVert W-\hat W\rVert_F^2+\lambda\lVert W\rVert_*\;\ge\;\sum_i\Big[\tfrac12(s_i-\hat s_i)^2+\lambda s_i\Big],$$
-#
-# with equality when $W$ has the singular vectors of $\hat W$. Each bracket is the problem of §4.3. ∎
 #
 # </details>
 #
@@ -1068,6 +1050,22 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
 #
 # (The theorem says nothing about special starts, such as $v = 0$ in §4.6 and $U = 0$ in §4.11, nor that our η = 1 is small enough. There only the runs show it.)
+#
+# </details>
+#
+# Let $\hat W = \frac1nY^\top Z$ be the
+# least-squares fit, with singular values $\hat s_i$. For whitened inputs the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. So each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$, if $U$ and $V$ have more columns than directions survive:
+#
+# $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
+#
+# <details>
+# <summary>Proof of (4.8)</summary>
+#
+# Von Neumann's inequality $\langle\hat W, W\rangle\le\sum_i\hat s_is_i$ gives
+#
+# $$\tfrac12\lVert W-\hat W\rVert_F^2+\lambda\lVert W\rVert_*\;\ge\;\sum_i\Big[\tfrac12(s_i-\hat s_i)^2+\lambda s_i\Big],$$
+#
+# with equality when $W$ has the singular vectors of $\hat W$. Each bracket is the problem of §4.3. ∎
 #
 # </details>
 #
@@ -1096,6 +1094,7 @@ def descend(U, V, slopes, decay, steps):
 
 
 lams = np.linspace(0.04, 0.32, 8)
+# Steps for a stack of products at once, one for each λ and start:
 start = np.array([np.random.default_rng(seed).uniform(-0.25, 0.25, (71, 16)) for seed in seeds(5)])
 U_start, V_start = start[:, :10], start[:, 10:] / 2  # V has more rows, and so smaller entries
 products = descend(U_start, V_start, lambda W: W - W_hat,
@@ -1178,7 +1177,7 @@ for name, place, color in (("one matrix", (0.01, 0.95), OF_L2),
 axes[0].text(s_hat[0] + 0.005, 0.006, "ŝ₁", color=OF_FACTORS, fontsize=9)
 axes[0].text(s_hat[8] - 0.018, 0, "ŝ₉", color=OF_FACTORS, fontsize=9, ha="right")
 for ax, at, side in zip(axes, ((0.247, 0.305), (0.233, 0.06)), ("left", "right"), strict=True):
-    ax.text(*at, "λ of §4.1", color=figures.GREY, ha=side, fontsize=9)
+    ax.text(*at, "λ = 0.24", color=figures.GREY, ha=side, fontsize=9)
 
 # %% tags=["hide-input"]
 axes[0].set(ylabel="singular value of UVᵀ", ylim=(-0.01, 0.33))
@@ -1208,17 +1207,15 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              "ranges.")
 
 # %% [markdown]
-# The puzzle is solved: {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are above 0.24, and these stay.
-#
-# The price: for maps fitted to 300 images, accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}} at λ = 0.24.
-# **Of the {{lost:.2f}} lost, cutting directions costs {{by_deleting.mean:.2f}}, and shrinking the kept ones {{by_shrinking.mean:.2f}}.**
-#
-# A single matrix loses almost nothing.
+# At λ = 0.24, for example, {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are larger than λ, and these directions stay.
+# The price is accuracy: for maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}, while a single matrix loses almost nothing.
 #
 # <details>
-# <summary>Why does shrinking cost accuracy?</summary>
+# <summary>What a deleted direction costs, and what shrinking costs</summary>
 #
-# It has two causes. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}. Together they cost {{by_shrinking.mean:.2f}}, more than the sum of the two.
+# Of the {{lost:.2f}} lost, cutting directions costs {{by_deleting.mean:.2f}}, and shrinking the kept ones {{by_shrinking.mean:.2f}}.
+#
+# Shrinking has two causes of its cost. Here (4.8) divides the norm $\lVert W\rVert_F$ of what is kept by {{factors.mean():.1f}} (mean of the splits), but the class means, which are added to the scores, keep their size. If the cut map is divided by the same factor, this alone costs {{by_size.mean():.2f}}. And (4.8) changes the directions' *relative* strengths. If its map is multiplied by that factor, this alone costs {{by_shape.mean():.2f}}. Together they cost {{by_shrinking.mean:.2f}}, more than the sum of the two.
 #
 # A single matrix keeps relative strengths, and divides scores by only $1+\lambda$.
 #
@@ -1238,8 +1235,14 @@ claim("04-price-unseen", "At λ = 0.24, cutting directions lowers the accuracy o
 # %% tags=["hide-input"]
 assert min(claims.interval(each).low for each in (by_size, by_shape)) > 0, "one cause is enough"
 assert np.ptp(unseen["one"].mean(0)) < 0.005, "dividing all scores changes the accuracy"
-claim("04-puzzle-s", "the puzzle's product has the singular values of (4.8)",
-      measured=strengths - np.maximum(s_hat - 0.24, 0), equals=0, within=1e-6)
+at_024 = s[5]  # at λ = 0.24, from five starts
+claim("04-puzzle", "With weight decay on two factors six of the nine directions survive: the "
+      "weakest of the six has a singular value of {}", measured=at_024[:, :6], above=0.005)
+claim("04-tenth", "weight decay on two factors brings three of the nine singular values below a "
+      "millionth", equals=3, measured=(at_024[:, :9] < 1e-6).sum(1).astype(float), within=1e-9)
+claim("04-tenth", "the tenth singular value of the least-squares map is zero",
+      measured=s_hat[9], equals=0, within=1e-12)
+assert np.isclose(lams[5], 0.24), "not the λ told"
 
 # %% tags=["hide-input"]
 any_map = claims.rng().standard_normal((10, 61))
@@ -1301,7 +1304,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# With correlated inputs, directions turn as they shrink, and only the last one's λ is known in advance. Let $E$ be the loss's gradient at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.**
+# With correlated inputs directions turn as they shrink, so only the last one's λ is known in advance. Let $E$ be the loss's gradient at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.**
 #
 # <details>
 # <summary>Proof</summary>
@@ -1314,7 +1317,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 #
 # </details>
 #
-# We train two factors on raw pixels (Figure 4.11).
+# On raw pixels, too, directions vanish one by one, the last at $\lVert E\rVert_2 = {{below: threshold:.3f}}$ (Figure 4.11).
 
 # %%
 raw = (pixels - pixels.mean(0)) / 16  # grey levels from 0 to 1, correlated
@@ -1345,16 +1348,12 @@ figures.show(fig, "Nine singular values against λ as a share of ‖E‖₂. All
              f"{drawn['_0'].at(0.9):.3f} at 0.9 and zero beyond 1. At 0.3, 0.6 and 0.9 "
              f"of ‖E‖₂ {lasting[0]}, {lasting[1]} and {lasting[2]} are left.", number="4.11",
              caption="Dots at one λ are a training run, on raw pixels. A line joins the first, the "
-             "second … singular values of all runs, whichever directions these are. It is chance "
-             "that ‖E‖₂ is near the λ of §4.1.")
+             "second … singular values of all runs, whichever directions these are.")
 
 # %% tags=["hide-input"]
 at_rest = [np.linalg.norm((raw @ W.T - Y).T @ raw / len(raw), 2) for W in on_raw]
 assert np.allclose(at_rest, np.minimum(raw_lams[:, 0, 0], threshold), rtol=0.01), "not at rest"
 assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one by one"
-
-# %% [markdown]
-# Directions vanish one by one, the last at $\lVert E\rVert_2 = {{threshold:.3f}}$.
 
 # %% tags=["hide-input"]
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
@@ -1363,15 +1362,13 @@ claim("04-raw", "On raw pixels the strongest direction has a singular value of {
 assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the threshold"
 
 # %% [markdown]
-# ## 4.9 Does weight decay remove units of a network?
+# ## 4.9 Further: units of a network
 #
-# A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. (Its last entry, the bias, decays as well; inputs $x$ end with 1.) Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
-# cost $\frac12(\lVert w\rVert^2+\lVert v\rVert^2)$ is at least $\lVert w\rVert\lVert v\rVert$, the unit's *size*. With the best $c$ the cost equals the size. So at rest weight decay is an L1 penalty on sizes of units, and
-# may remove some ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
-#
-# Our network has one output, so $v$ is a number. It is trained on the residuals of a linear fit to the ten measurements, scaled to variance 1.
+# Can weight decay remove whole units? A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# cheapest such pair costs $\lVert w\rVert\lVert v\rVert$, the unit's *size*. **So at rest weight decay is an L1 penalty on sizes of units, and
+# may remove some** ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 
-# %%
+# %% tags=["hide-input"]
 affine = np.column_stack([ten, np.ones(n)])
 unexplained = y - affine @ np.linalg.lstsq(affine, y, rcond=None)[0]
 patients, bent = torch.tensor(affine), torch.tensor(unexplained / unexplained.std())
@@ -1390,12 +1387,7 @@ def largest_slope(sign, residual, steps=200):
 
 at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
 
-# %% [markdown]
-# When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. **So a unit survives only if its rate reaches λ.** With $w$ scaled to length 1, the rate is the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
-#
-# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. We train 40 units with λ = 0.09, between the two (Figure 4.12). As units with $v>0$ explain part of the target, their rates fall. They grow or shrink until their highest rate is λ; there they rest.
-
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(seeds(1)[0])
 ingoing = torch.tensor(rng.uniform(-0.5, 0.5, (40, 11)), requires_grad=True)
 outgoing = torch.tensor(rng.uniform(-0.5, 0.5, 40), requires_grad=True)
@@ -1446,72 +1438,6 @@ assert sizes_four.max(1).min() > 1e-3, "from another start no unit stays"
 assert max(fade_too) < 1e-3, "from another start a unit with v < 0 stays"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 2.9))
-for k, line in enumerate(np.array(unit_sizes).T):
-    kind = figures.PINK if copy[k] > 0 else figures.AMBER  # one way, or opposite
-    color = kind if plus[k] else figures.GREY
-    sign, dash, width, alpha = ("+", "-", 1.5, 1) if plus[k] else ("−", "--", 0.9, 0.6)
-    ax.semilogy(range(50, 1001, 10), line[5:], dash, lw=width, alpha=alpha, color=color,
-                label=f"_{sign} {k}")
-
-# %% tags=["hide-input"]
-ax.axhspan(1e-12, 1e-6, color=figures.GREY, alpha=0.15, lw=0)
-ax.text(70, 3e-12, "below 10⁻⁶", color=figures.GREY)
-fading_at = unit_sizes[-1][~plus].max(initial=1e-12)
-for place, name, color in (((480, 0.35), "v > 0, w one way", figures.PINK),
-                           ((480, 0.04), "v > 0, w opposite", figures.AMBER),
-                           ((1015, fading_at), "v < 0", figures.GREY)):
-    ax.text(*place, name, color=color, va="center")
-if copies.any():
-    low = np.exp(np.log(unit_sizes[-1][copies]).mean())
-    if abs(np.log10(low / fading_at)) < 2.5:  # on other seeds: its words would lie on "v < 0"
-        low = fading_at * 10 ** (2.5 if fading_at < 1e-8 else -2.5)
-    ax.text(1070, low, "tiny\ncopies", va="center")
-    for size in unit_sizes[-1][copies]:
-        ax.annotate("", (1003, size), (1066, low), arrowprops={"arrowstyle": "-", "lw": 0.6})
-ax.set(xlabel="step", ylabel="size of a unit, ‖w‖|v|", ylim=(1e-12, 5), xlim=(50, 1190))
-_ = ax.set_xticks([50, *range(200, 1001, 200)])
-
-# %% tags=["hide-input"]
-drawn = figures.drawn(ax)
-curves = np.array([line.y for line in drawn.values()])
-above, level = curves[:, -1] > 1e-6, curves[:, -1] > 0.99 * curves[:, -6]
-assert above.any(), "no unit stays"
-positive = np.array(["+" in name for name in drawn])
-flat, low = ~above & level & positive, ~above & ~positive
-ax.set_title(f"All {low.sum()} units with v < 0 fade")
-ax.text(1015, 5e-4, f"{above.sum()} stay", va="center")
-figures.show(fig, f"The sizes of {len(curves)} ReLU units from step 50 to 1,000, on a "
-             f"logarithmic axis. {above.sum()} stay above a millionth, pink or amber, at "
-             f"{curves[above, -1].min():.0e} to "
-             f"{curves[above, -1].max():.0e}; {low.sum()} grey ones fall along nearly straight "
-             f"lines into the grey band below it, and {flat.sum()} others run level in it.",
-             number="4.12",
-             caption="Each line is a unit of one network, coloured by v and w at the "
-             "end, and dashed if v < 0. In the grey band a size is below a millionth; "
-             "lines that run level there are units with v > 0, tiny near-copies of larger ones. "
-             "A line dips where v changes its sign. Left out are the first 50 steps, in which "
-             "the median size falls from "
-             f"{np.median(unit_sizes[0]):.2f} to {np.median(unit_sizes[5]):.2f}.")
-
-# %% [markdown]
-# **All {{(~plus).sum()}} units with $v<0$ fade.** At rest the highest rate is {{at_end[0]:.3f}}, that is, λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
-#
-# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
-#
-# <details>
-# <summary>Other starts, and what stays</summary>
-#
-# From four other starts, too, all units with $v<0$ fall below a thousandth of the largest.
-#
-# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions (among copies of one, cosines are at least {{close:.2f}}). Decay does not merge copies: several cost as much as one with the sum of their sizes.
-#
-# While the output is 0, $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
-#
-# </details>
-
-# %% tags=["hide-input"]
-assert (flat == copies).all(), "a unit is drawn as a tiny copy, or not, and is another"
 assert stay.sum() < 30, "most units stay"
 assert not (stay & ~plus).any(), "a unit with v < 0 stays"
 assert at_end[1] < 0.09, "at the end a unit with v < 0 could grow"
@@ -1535,6 +1461,24 @@ assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a large
 assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equally"
 
 # %% [markdown]
+# <details>
+# <summary>An example: a network that loses all units with v < 0</summary>
+#
+# When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. So a unit survives only if its rate reaches λ. With one output $v$ is a number. With $w$ scaled to length 1, the rate is then the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
+#
+# Our network has 40 units, and its target is what a linear fit of the ten measurements of §4.5 leaves unexplained, scaled to variance 1, so that units have to find what is bent. (Inputs $x$ end with a 1, so the last entry of $w$ is the bias; it decays, too.)
+# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. This suggests a λ between the two, 0.09, to remove all units with $v<0$.
+#
+# In fact, all {{(~plus).sum()}} of them fade below a millionth. Units with $v>0$ grow until no unit's rate is above λ: those with rate λ stay, the others fade. At rest the highest rate is {{at_end[0]:.3f}}, that is, λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
+# From four other starts, too, all units with $v<0$ fall below a thousandth of the largest.
+# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
+#
+# Of the {{plus.sum()}} with $v>0$, {{stay.sum()}} stay above a millionth, but as near-copies of two, whose $w$ point in nearly opposite directions (among copies of one, cosines are at least {{close:.2f}}). Decay does not merge copies: several cost as much as one with the sum of their sizes.
+#
+# While the output is 0, $w$ and $-w$ have the same rate, because the target is orthogonal to linear functions, and $\mathrm{ReLU}(z)-\mathrm{ReLU}(-z) = z$.
+#
+# </details>
+#
 # ## 4.10 What decay on an adapter pulls towards
 #
 # Does decay pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
@@ -1543,7 +1487,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
 #
-# **Decay pulls towards the pretrained weights,** not to zero (Figure 4.13).
+# **Decay pulls towards the pretrained weights,** not to zero (Figure 4.12).
 
 # %% tags=["hide-input"]
 pretrained, wanted = np.diag([1.0, 0.0]), np.diag([1.0, 0.6])
@@ -1557,7 +1501,7 @@ eta, weak, taken_steps = 0.0002, 0.01, 10_000
 
 
 def left_over(weight_decay, steps, idle=2):
-    """What is left of a product of two factors if the loss has no slope in `idle` of them."""
+    """What is left of a product of two factors if `idle` of them are idle."""
     return (1 - eta * weight_decay) ** (idle * steps)
 
 # %% tags=["hide-input"]
@@ -1579,7 +1523,7 @@ for at in (1, 2, 3):
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
        xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
-_ = ax.set_title("Decay pulls an adapter to W₀ …")
+_ = ax.set_title("Decay pulls an adapter to W₀")
 
 # %% tags=["hide-input"]
 fading = np.linspace(0, 500_000, 101)
@@ -1596,7 +1540,7 @@ shares = [left_over(weak, taken_steps, idle) for idle in (2, 1)]
 later.text(24, 1.02, f"{shares[1]:.0%} left after 10,000", color=figures.SKY, fontsize=9)
 later.text(-11, 0.71, f"{shares[0]:.0%}", color=OF_FACTORS, fontsize=9)
 later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.12), xlim=(-15, 512))
-_ = later.set_title("… but slowly")
+_ = later.set_title("Idle products fade slowly")
 
 # %% tags=["hide-input"]
 ends, faded = figures.drawn(ax), figures.drawn(later)
@@ -1611,7 +1555,7 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              f"{faded['_idle 2 250000'].y[0]:.2f} at the second; with one idle "
              f"{faded['_idle 1 10000'].y[0]:.2f} and {faded['_idle 1 500000'].y[0]:.2f}, the "
              "second twice as far to the right.",
-             number="4.13",
+             number="4.12",
              caption="Left, inputs are whitened, W is diagonal, and dots are the minima at λ = "
              "0.2, 0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
              "before shrinks, too. If an adapter decays (green, trained factors), only the new "
@@ -1630,6 +1574,21 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
 # </details>
 
 # %% tags=["hide-input"]
+def lacking(weight_decay, steps, u, v, lr=0.001):
+    """What is missing in the end of a product of two factors that the data want to be 1."""
+    for _ in range(steps):
+        e = 1 - u * v
+        u, v = u + lr * (e * v - weight_decay * u), v + lr * (e * u - weight_decay * v)
+    return 1 - u * v
+
+
+quarter = 12_500  # of 1/(2ηλ) steps
+assert quarter * 4 == round(1 / (2 * 0.001 * 0.01))
+in_use = [lacking(0.01, quarter, *start) / 0.01 for start in ((0.3, 0.3), (0, 0.3), (0, 1))]
+claim("04-in-use", "After a quarter of 1/(2ηλ) steps a product in use has lost {:.3f} of its "
+      "amount λ or more, from two starts with small factors", measured=in_use[:2], above=0.95)
+
+# %% tags=["hide-input"]
 U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
                 for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
 seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
@@ -1643,22 +1602,70 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
                    np.exp(-1), 1e-3)
 
 # %% [markdown]
-# The pull takes time (Figure 4.13, right). If the loss has no slope in two factors, a step multiplies both by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$. Often only one factor fades. Take an input that is 0 in all examples. Its row of $V$ gets no gradient and fades, but other inputs keep $U$ up. The product then takes twice as long. **At $\eta = {{eta}}$ and $\lambda = {{weak}}$ the times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.**
+# How fast is the pull? **Directions *in use*, which the data ask for, lose their amount (§4.11) about as soon as they are learned, if their two factors are about equally large. Only *idle* directions have to wait.**
+#
+# A factor is idle if the loss does not depend on it. A step multiplies two idle factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
+# $1/(2\eta\lambda)$ steps it shrinks to $1/e$ (Figure 4.12, right). If only one factor is idle, this takes twice as long.
+# At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} % of an idle direction.
+#
+# <details>
+# <summary>Where one factor is idle, and why directions in use do not wait</summary>
+#
+# An input that is 0 in all examples gives its row of $V$ no gradient, but other inputs keep $U$ up: then one factor is idle.
+#
+# With the loss $\frac12(uv-\hat s)^2$, a step changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$, where $e = \hat s-uv$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$.
+# If one factor is larger, the rest of λ waits until decay has made them equal: each step multiplies $u^2-v^2$ by about $1-2\eta\lambda$.
+#
+# For example, let $\hat s = 1$, λ = 0.01 and η = 0.001. After a quarter of $1/(2\eta\lambda)$ steps, {{in_use[1]:.3f}} of λ is lost from $u = 0$ and $v = 0.3$, and {{in_use[2]:.2f}} of it from $u = 0$ and $v = 1$. An idle product has then lost {{1 - np.exp(-0.25):.2f}} of itself.
+#
+# </details>
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take, given time? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them.
+# How much does decay take from a direction in use? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them.
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)). ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)), but not the decay. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. Under SGD a direction rests where the loss pulls back with the slope λ. Here this pull counts {{1 / 0.02:.0f}} times, so a slope of {{0.02:g}} λ is enough: the direction rests only that much below $\hat s$.
-#
-# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. AdamW makes the loss's slope {{1 / 0.02:.0f}} times as large. So a slope of {{0.02:g}} λ already balances the decay: the direction rests only that much below $\hat s$ (Figure 4.13).
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 2.6))
+ax.axhline(0.6, color=figures.GREY, ls=":", label="_wanted")
+ax.text(2.1, 0.61, "ŝ", color=figures.GREY, va="bottom")
+for x, root, color, pull in ((0.5, 1, OF_FACTORS, "loss: slope λ"),
+                             (1.5, 0.02, figures.PINK, "loss: slope 0.02 λ,\ndivided by 0.02")):
+    rest = 0.6 - 0.3 * root  # λ = 0.3
+    for way in (1, -1):
+        ax.annotate("", (x, rest + 0.17 * way), (x, rest),
+                    arrowprops={"arrowstyle": "->", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
+    ax.plot(x, rest, "o", ms=8, color=color, label=f"_at {root}")
+    ax.text(x + 0.06, rest + 0.12, pull, va="center", fontsize=9)
+    ax.text(x + 0.06, rest - 0.12, "decay: λ", va="center", fontsize=9)
+ax.annotate("", (0.25, 0.6), (0.25, 0.3), arrowprops={"arrowstyle": "<->", "color": OF_FACTORS})
+ax.text(0.21, 0.45, "λ", color=OF_FACTORS, ha="right", va="center")
+ax.text(1.4, 0.59, "0.02 λ", color=figures.PINK, ha="right", va="top", fontsize=9)
+ax.set(xlabel="optimizer", ylabel="singular value", xlim=(0, 2.2), ylim=(0.05, 0.85))
+ax.set_xticks([0.5, 1.5], ["SGD", "AdamW, √v̂ = 0.02"]), ax.set_yticks([0.1, 0.3, 0.5, 0.7])
+ax.grid(axis="x", visible=False)
+
+# %% tags=["hide-input"]
+drawn = figures.drawn(ax)
+below = [drawn["_wanted"].y[0] - drawn[f"_at {root}"].y[0] for root in (1, 0.02)]
+ax.set_title(f"AdamW balances decay {below[0] / below[1]:.0f} times closer to ŝ")
+figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ = "
+             f"{drawn['_wanted'].y[0]:.1f}. Under SGD it rests at {drawn['_at 1'].y[0]:.1f}, under "
+             f"AdamW at {drawn['_at 0.02'].y[0]:.3f}. At each an arrow up, of the loss, is as long "
+             "as an arrow down, of decay.", number="4.13",
+             caption="At rest the loss's pull up and the decay are equal, so both arrows have one "
+             "length. Here λ is 0.3, and √v̂ is 0.02. The loss's slope is the distance to ŝ, and "
+             "AdamW divides it by √v̂.")
+
+# %% [markdown]
+# What if $\sqrt{\hat v}$ is $a$ everywhere in $U$, and $b$ everywhere in $V$? Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is a typical gradient entry's size, here about {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient, here about {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1667,7 +1674,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 # 2. So $EV+\lambda aU = 0$ and $E^\top U+\lambda bV = 0$: the loss plus
 #    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
-#    in §4.7, a point of rest that is no saddle then solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
+#    in §4.7, which hold for any inputs, a point of rest that is no saddle then minimises loss plus penalty: by §4.8 all is gone above $\lambda\sqrt{ab} = \lVert E\rVert_2$, with $E$ at $W_0$. For whitened inputs it solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
 # The gradients are $EV$ and $E^\top U$. Decay holds the weights away from the loss's minimum, so $E$ grows with λ: from λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}. It falls again when little is left of the factors.
 #
@@ -1676,14 +1683,15 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 #
 # </details>
 #
-# We test (4.10) on digits in batches of 100, with §4.7's $\hat W$ as $W_0$ and an adapter of rank 8. In the new task digits 0 to 4 swap names in a circle. Only five rows change, and their changes add up to zero: the rank is four.
+# Does AdamW on minibatches follow (4.10)? In a new task the names of digits 0 to 4 are swapped in a circle. We train an adapter of rank 8 for it, with §4.7's $\hat W$ as $W_0$.
 
-# %%
+# %% tags=["hide-input"]
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
 change = np.linalg.svd(W_hat[order] - W_hat, compute_uv=False)  # what the new task asks for
+whitened = torch.tensor(Z)
 missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain of the new scores
 
-# %%
+# %% tags=["hide-input"]
 def adapter(weight_decay, seed, lr=0.003, steps=1000):
     """Train one adapter with AdamW."""
     V = np.random.default_rng(seed).uniform(-0.25, 0.25, (61, 8))
@@ -1702,10 +1710,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 
-# %% [markdown]
-# From the optimizer's state we measure $\sqrt{ab}$:
-
-# %%
+# %% tags=["hide-input"]
 @torch.no_grad()
 def typical_gradient(w, optimizer):
     """The mean of √v̂ over a factor's entries, weighted by the squared entries of the factor."""
@@ -1719,7 +1724,7 @@ one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
 
 # %% [markdown]
-# Here $\sqrt{ab} = {{one_amount / 10:.3f}}$. So at λ = 10 each direction should lose {{one_amount:.2f}}. In this run they lose {{taken.min():.2f}} to {{taken.max():.2f}}; over five starts, {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}}.
+# From the optimizer's state we measure $\sqrt{ab}$. At λ = 10 it is {{one_amount / 10:.3f}}, so each direction should lose {{one_amount:.2f}}. Over five starts, they lose {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}} (Figure 4.14).
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1810,7 +1815,8 @@ def draw_runs(ax, xs, values, color, line, name):
 
 
 draw_runs(axes[0], sgd_lams, by_sgd, OF_FACTORS, "-", "sgd")
-draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "-", "adamw")
+draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "", "adamw")
+axes[0].plot(adam_lams[1:], by_adamw.mean(0)[1:, :4], lw=0.6, color=figures.PINK, label="_joined")
 draw_runs(ax, reach.mean(0), by_adamw, figures.PINK, "", "adamw")
 
 # %% tags=["hide-input"]
@@ -1838,7 +1844,8 @@ _ = ax.set_title("AdamW: near (4.10)")
 times = adam_lams[3] / starts
 assert abs(times * typical[3] - 1) < 0.2, "AdamW's λ is not 1/√(ab) times that of SGD"
 axes[0].annotate("", (adam_lams[3], level), (starts, level), arrowprops={"arrowstyle": "->"})
-axes[0].text(1.5, level - 0.015, f"≈ {times:.0f}\ntimes", fontsize=9, ha="center", va="top")
+axes[0].text(1.5, level - 0.015, f"≈ 1/√(ab)\n= {1 / typical[3]:.0f}", fontsize=9, ha="center",
+             va="top")
 _ = axes[0].set_title("AdamW needs more λ")
 
 # %% tags=["hide-input"]
@@ -1854,8 +1861,8 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              "below its line.",
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. Right, marks stand at λ√(ab) of their runs; the numbers are "
-             "λ. The arrow begins at the λ of SGD that by (4.8) leaves as much of the second "
+             "bars their ranges. Right, marks stand at λ√(ab) of their runs, from λ = 0.01 at the "
+             "left to 30. The arrow begins at the λ of SGD that by (4.8) leaves as much of the second "
              "direction as AdamW does at λ = 10, where it ends.")
 
 # %% tags=["hide-input"]
@@ -1865,16 +1872,16 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value (Figure 4.14), and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}. Up to λ = {{adam_lams[3]:.0f}}, AdamW's runs lie near the lines of (4.10).
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value, and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}.
 #
 # <details>
-# <summary>What AdamW takes at λ = 1, and at larger λ</summary>
+# <summary>Details of the test, and what AdamW takes at λ = 1 and at larger λ</summary>
 #
 # AdamW takes {{amount[1]:.3f}} at λ = 1 if measured from $\hat s$. But batch noise, it seems, leaves the singular values of its runs at λ = {{adam_lams[0]}} slightly above $\hat s$. Measured from these runs, it takes {{amount[1] - amount[0]:.4f}} on average, and $\lambda\sqrt{ab}$ is {{by_rule[1]:.4f}}.
 #
 # At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (from the mean of its entries' $\hat v$), all means lie within {{off_lines:.3f}} of the lines.
 #
-# The task asks for four directions. A fifth singular value of the adapter, which should be zero, ends at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
+# Batches have 100 images. Only five rows of $\hat W$ change, and their changes add up to zero, so the task asks for four directions. A fifth singular value of the adapter, which should be zero, ends on average at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
 #
 # </details>
 #
@@ -1920,22 +1927,21 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # %% [markdown]
 # ## 4.12 In practice
 #
-# |penalty|amount taken at rest (whitened inputs)|exact zeros?|λ to try|
-# |---|---|---|---|
-# |ridge|a share|no|chapter 1|
-# |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|from $\lambda_{\max}$ of (4.5) to a thousandth of it|
-# |Lasso; proximal steps, full batches|λ|yes|the same|
-# |elastic net; the same steps|κ, then a share|yes|κ as for the Lasso, λ as for ridge|
-# |decay of two factors, SGD|λ per direction|approached|between the $\hat s_i$ to remove and those to keep; below $\lVert E\rVert_2$ if inputs are not whitened|
-# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|see below|
+# |penalty|amount taken at rest (whitened inputs)|exact zeros?|
+# |---|---|---|
+# |ridge|a share|no|
+# |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|
+# |Lasso; proximal steps, full batches|λ|yes|
+# |elastic net; the same steps|first $\lambda_1$, then a share of the rest|yes|
+# |decay of two factors, SGD|λ per direction|approached|
+# |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - The Lasso also shrinks what it keeps. Training the kept weights again without a penalty may predict worse (by {{100 * refit:.0f}} % in §4.5): compare both on the validation part.
-# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$ (times $c = \alpha/r$, if your library scales the adapter). Then measure again, and raise λ if too little is taken.
-# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to an adapter.
+# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. (If your library scales the adapter by $c = \alpha/r$, take $c$ times that λ.) Then measure again, and raise λ if too little is taken.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter (§4.10).
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
 #
-# **Limit.** (4.8) and (4.10) need whitened inputs, which no real adapter has. For any inputs decay pulls towards $W_0$.
+# **Limit.** All directions lose the same amount only if inputs are whitened. For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$ (proof in §4.11), so it pulls towards $W_0$.
 #
 # **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
@@ -1974,7 +1980,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # $$w = \max\Big(1-\frac\lambda{\lVert z\rVert}, 0\Big)\,z, \tag{4.11}$$
 #
-# and all entries vanish together when $\lVert z\rVert\le\lambda$. (In §4.9 the ingoing weights of a unit are such a group.) Here
+# and all entries vanish together when $\lVert z\rVert\le\lambda$. Here
 # $\lVert z\rVert = {{length:.2f}}$ and $w = {{1 - 1 / length:.3f}}\,z = ({{w_one[0]:.2f}}, {{w_one[1]:.2f}}, {{w_one[2]:.2f}})$.
 #
 # </details>
@@ -1999,30 +2005,34 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. The log shows singular values of $UV^\top$: 0.812, 0.344, 0.051, 0.000 and 0.000. Which singular values did the data want? And if the library uses $W = W_0+\frac12UV^\top$?
+# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. The log shows singular values of $UV^\top$: 0.812, 0.344, 0.051, 0.000 and 0.000. Which singular values did the data want? Which λ would leave none? And if the library uses $W = W_0+\frac12UV^\top$?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# By (4.8) add λ to each that is not zero: {{0.812 + 0.1:.3f}}, {{0.344 + 0.1:.3f}} and {{0.051 + 0.1:.3f}}. Of every other direction the log says only that the data wanted at most 0.1, perhaps nothing.
+# By (4.8) add λ to each that is not zero: {{0.812 + 0.1:.3f}}, {{0.344 + 0.1:.3f}} and {{0.051 + 0.1:.3f}}. Of every other direction the log says only that the data wanted at most 0.1, perhaps nothing. From λ = {{0.812 + 0.1:.3f}} on, none is left.
 #
 # With $c = \frac12$ the change is half of $UV^\top$, and decay takes $\lambda/c = {{0.1 / 0.5:.1f}}$ of it: {{0.812 / 2 + 0.2:.3f}}, {{0.344 / 2 + 0.2:.3f}} and {{0.051 / 2 + 0.2:.3f}}, and at most 0.2 elsewhere.
 #
 # </details>
 #
 # **4.** (Estimate: AdamW.) After 10,000 steps of AdamW on whitened inputs, with a constant $\eta = 0.0002$ and $\lambda = 0.1$, an adapter has $a = 0.002$ and $b = 0.008$. What would decay take at
-# rest? Was there time? Which λ takes 0.02, and how soon?
+# rest from a direction in use, and what is left of an idle one? Which λ takes 0.02?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction at rest. That is next to nothing if singular values are near 0.1, say. Nor was there time: $1/(2\eta\lambda)$ is 25,000 steps, so that
-# in the mean even a useless direction kept $e^{-0.4} = 0.67$ of its strength, or $e^{-0.2} = 0.82$ if one factor was in use (and batch noise adds to it). To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda) = 500$ steps, or 1,000 with one factor in use.
+# $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction in use, about as soon as it is learned (§4.10). That is next to nothing if singular values are near 0.1, say.
+#
+# Idle directions were still fading: $1/(2\eta\lambda)$ is 25,000 steps, so that
+# in the mean they kept $e^{-0.4} = 0.67$ of their strength, or $e^{-0.2} = 0.82$ if only one factor was idle (and batch noise adds to it).
+#
+# To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then idle directions fade in $1/(2\eta\lambda) = 500$ steps, or 1,000 with one factor idle.
 # But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
 #
 # </details>
 #
-# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it, from zero and on full batches. (The loss is half the *mean* square.) How many are zero?
+# **5.** (Code.) Complete this optimizer, which takes proximal steps (4.4), and train the weights of §4.1 with it, from zero, on full batches and at λ = 20. How many are zero? And from which λ on are all?
 
 # %%
 class ProxSGD(torch.optim.Optimizer):
@@ -2045,8 +2055,10 @@ class ProxSGD(torch.optim.Optimizer):
 # w.copy_(z.sign() * (z.abs() - group["lr"] * group["l1"]).clamp(min=0))
 # ```
 #
-# With `lr=0.02` and `l1=5`, 1,000 steps on the loss without its penalty make 53 of the 64 exactly zero, as in the Lasso. On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
-# biases, go into a group with `l1` 0. To find (4.5), centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`.
+# With `lr=0.02` and `l1=20`, 1,000 steps on the loss without its penalty make 61 of the 64 exactly zero, as in the Lasso. On minibatches it would keep only some of them (§4.4). Weights that are to stay free, such as
+# biases, go into a group with `l1` 0.
+#
+# All are zero from $\lambda_{\max}$ of (4.5) on: centre the targets, set all weights to zero, call `backward()`, and take `w.grad.abs().max()`. It is 45.2.
 #
 # Under Adam an entry's η is in effect $\eta/\sqrt{\hat v}$, so its threshold is $\eta\lambda/\sqrt{\hat v}$.
 #
