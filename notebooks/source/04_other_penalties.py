@@ -31,7 +31,7 @@ OF_L1, OF_L2, OF_FACTORS = figures.ORANGE, figures.BLUE, figures.GREEN  # colour
 # %% [markdown]
 # ## 4.1 A puzzle: zeros in the wrong place
 #
-# Which penalty makes zeros? We train with each, by `torch.optim.SGD` on *full batches*: every step uses all examples.
+# Which penalty makes zeros? We train with each on *full batches*: every step uses all examples.
 
 # %%
 def train(parameters, objective, lr, steps, weight_decay=0.0):
@@ -67,7 +67,7 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$, and its two factors decay.
+# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay.
 
 # %%
 # If the loss has the slope g in w, its slope in u is gv, and in v it is gu.
@@ -79,7 +79,7 @@ train([u, v], lambda: (inputs @ (u * v) - targets).square().mean() / 2,
       lr=0.004, steps=3000, weight_decay=lam)
 w_product = (u * v).detach().numpy()
 # %% [markdown]
-# *Predict:* how many of the 64 weights end at zero in each run? (We count as zero what is below a millionth.)
+# *Predict:* how many of the 64 weights end at zero in each run? (Zero means below a millionth.)
 
 # %% tags=["hide-input"]
 theirs = Lasso(alpha=lam, tol=1e-12, max_iter=100_000).fit(X, y).coef_  # the minimum of loss + L1
@@ -199,8 +199,8 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
-# outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move along an edge lowers the loss if the arrow makes an acute angle with that edge. An arrow in the
-# shaded fan makes no acute angle with either edge. Every move into the diamond is a sum of moves along these two, so it does not lower a convex loss: the corner is best.
+# outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move can lower a convex loss only if it makes an acute angle with the arrow. An arrow in the
+# shaded fan makes none with either edge, and so none with any move into the diamond, which is a sum of moves along the edges: the corner is best.
 # **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
@@ -345,7 +345,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 #
 # Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
-# At 0, $|w|$ has a kink and no slope. Any ξ from −1 to 1, a *subgradient*, may stand for it; PyTorch takes 0. But no ξ helps, because steps hardly ever land on 0.
+# At 0, $|w|$ has a kink and no slope. Whatever stands for it (PyTorch takes 0) makes no zeros, because steps hardly ever land on 0.
 # Take a weight that should be zero, and suppose that the loss's slope in it is $g$ throughout, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
 # left. Both point towards zero, but sooner or later a step jumps across it. From then on the weight hops to and fro.
@@ -365,7 +365,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 # <details>
 # <summary>Subgradients, and when proximal steps lead to the minimum</summary>
 #
-# A subgradient ξ of $|w|$ at 0 is the slope of a line $\xi w$ that is nowhere above $|w|$. As PyTorch has $\xi = 0$, a weight that does land on 0 leaves at once: its next step is $-\eta g\ne0$.
+# Any ξ from −1 to 1 may stand for the slope of $|w|$ at 0, a *subgradient*: the slope of a line $\xi w$ that is nowhere above $|w|$. We tried four ξ: none gives zeros. As PyTorch has $\xi = 0$, a weight that does land on 0 leaves at once: its next step is $-\eta g\ne0$.
 # All weights hop, so g still moves a little, and (4.3) holds only roughly.
 #
 # If a proximal step changes nothing, then $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
@@ -573,7 +573,6 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to drop inputs?
 #
-# Should we drop inputs, as the Lasso does, or only shrink their weights, as ridge does?
 # As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %%
@@ -789,7 +788,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # </details>
 #
-# Which of two near-copies is kept? We replace BMI by two copies of it, each with noise of its own (Figure 4.7).
+# Which of two near-copies is kept? We replace BMI by two copies of it, each with its own noise (Figure 4.7).
 # **The Lasso's choice jumps from sample to sample. The elastic net keeps both, because a squared penalty makes two halves cheaper than one whole, and still makes zeros.**
 
 # %% tags=["hide-input"]
@@ -937,7 +936,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #    on its diagonal and $g_i$ off it, with a negative eigenvalue unless $|g_i|\le\lambda$, as in the Lasso.
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
-# (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which for $L>2$ is not convex.)
+# (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which is not convex then.)
 #
 # </details>
 #
@@ -1207,8 +1206,7 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              "ranges.")
 
 # %% [markdown]
-# At λ = 0.24, for example, {{(s_hat > 0.24).sum()}} of the nine $\hat s_i$ are larger than λ, and these directions stay.
-# The price is accuracy: for maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}, while a single matrix loses almost nothing.
+# At λ = 0.24, for example, {{(s_hat > 0.24).sum()}} of the nine directions stay. The price is accuracy: for maps fitted to 300 images it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}, while a single matrix loses almost nothing.
 #
 # <details>
 # <summary>What a deleted direction costs, and what shrinking costs</summary>
@@ -1364,7 +1362,7 @@ assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the thresh
 # %% [markdown]
 # ## 4.9 Further: units of a network
 #
-# Can weight decay remove whole units? A ReLU unit has two factors, too: its ingoing weights $w$ and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
+# Can weight decay remove whole units? A ReLU unit has two factors: its ingoing weights $w$ and its outgoing weights $v$. Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the
 # cheapest such pair costs $\lVert w\rVert\lVert v\rVert$, the unit's *size*. **So at rest weight decay is an L1 penalty on sizes of units, and
 # may remove some** ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
 
@@ -1567,7 +1565,7 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
 # <details>
 # <summary>If a library scales the adapter, η changes, or AdamW trains it</summary>
 #
-# Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$.
+# Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$. To take a given amount, multiply the λ of (4.10) by $c$.
 #
 # If η changes during training, use its mean in what follows. Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ below that is {{(eta / (2 * weak)) ** 0.5:.1f}}, which can hide what the steps remove.
 #
@@ -1582,11 +1580,12 @@ def lacking(weight_decay, steps, u, v, lr=0.001):
     return 1 - u * v
 
 
-quarter = 12_500  # of 1/(2ηλ) steps
-assert quarter * 4 == round(1 / (2 * 0.001 * 0.01))
-in_use = [lacking(0.01, quarter, *start) / 0.01 for start in ((0.3, 0.3), (0, 0.3), (0, 1))]
-claim("04-in-use", "After a quarter of 1/(2ηλ) steps a product in use has lost {:.3f} of its "
-      "amount λ or more, from two starts with small factors", measured=in_use[:2], above=0.95)
+step_size, small, early = 0.001, 0.01, 12_500  # η, λ, and a quarter of 1/(2ηλ) steps
+in_use = [lacking(small, early, *start) / small for start in ((0.3, 0.3), (0, 0.3), (0, 1))]
+idle_left = (1 - step_size * small) ** (2 * early)
+claim("04-in-use", f"After {early:,} steps a product in use has lost {{:.3f}} of its amount λ or "
+      "more, from two starts with small factors", measured=in_use[:2], above=0.95)
+assert 4 * early == round(1 / (2 * step_size * small)), "not a quarter"
 
 # %% tags=["hide-input"]
 U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
@@ -1616,7 +1615,7 @@ assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1
 # With the loss $\frac12(uv-\hat s)^2$, a step changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$, where $e = \hat s-uv$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$.
 # If one factor is larger, the rest of λ waits until decay has made them equal: each step multiplies $u^2-v^2$ by about $1-2\eta\lambda$.
 #
-# For example, let $\hat s = 1$, λ = 0.01 and η = 0.001. After a quarter of $1/(2\eta\lambda)$ steps, {{in_use[1]:.3f}} of λ is lost from $u = 0$ and $v = 0.3$, and {{in_use[2]:.2f}} of it from $u = 0$ and $v = 1$. An idle product has then lost {{1 - np.exp(-0.25):.2f}} of itself.
+# For example, let $\hat s = 1$, and let $1/(2\eta\lambda)$ be {{1 / (2 * step_size * small):,.0f}} steps, by $\lambda = {{small}}$ and $\eta = {{step_size}}$. After {{early:,}} steps, {{in_use[1]:.3f}} of λ is lost from $u = 0$ and $v = 0.3$, and {{in_use[2]:.2f}} of it from $u = 0$ and $v = 1$. An idle product has then lost {{1 - idle_left:.2f}} of itself.
 #
 # </details>
 #
@@ -1683,7 +1682,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # </details>
 #
-# Does AdamW on minibatches follow (4.10)? In a new task the names of digits 0 to 4 are swapped in a circle. We train an adapter of rank 8 for it, with §4.7's $\hat W$ as $W_0$.
+# Does AdamW on minibatches follow (4.10)? In a new task digits 0 to 4 swap names in a circle. We train an adapter of rank 8 for it, with §4.7's $\hat W$ as $W_0$.
 
 # %% tags=["hide-input"]
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1724,7 +1723,7 @@ one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
 
 # %% [markdown]
-# From the optimizer's state we measure $\sqrt{ab}$. At λ = 10 it is {{one_amount / 10:.3f}}, so each direction should lose {{one_amount:.2f}}. Over five starts, they lose {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}} (Figure 4.14).
+# At λ = 10 we measure $\sqrt{ab} = {{one_amount / 10:.3f}}$, so each direction should lose {{one_amount:.2f}}. Over five starts, they lose {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}} (Figure 4.14).
 
 # %% tags=["hide-input"]
 class Adapters:
@@ -1881,7 +1880,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (from the mean of its entries' $\hat v$), all means lie within {{off_lines:.3f}} of the lines.
 #
-# Batches have 100 images. Only five rows of $\hat W$ change, and their changes add up to zero, so the task asks for four directions. A fifth singular value of the adapter, which should be zero, ends on average at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
+# Batches have 100 images, and $a$ and $b$ come from the optimizer's state (`typical_gradient`). Only five rows of $\hat W$ change, and their changes add up to zero, so the task asks for four directions. A fifth singular value of the adapter, which should be zero, ends on average at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
 #
 # </details>
 #
@@ -1937,9 +1936,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
 # - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. (If your library scales the adapter by $c = \alpha/r$, take $c$ times that λ.) Then measure again, and raise λ if too little is taken.
-# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter (§4.10).
-# - On minibatches, *prune* for exact zeros: set the smallest weights to zero after training, and check the loss.
+# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Then measure again, and raise λ if too little is taken.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter.
+# - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
 # **Limit.** All directions lose the same amount only if inputs are whitened. For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$ (proof in §4.11), so it pulls towards $W_0$.
 #
