@@ -101,7 +101,7 @@ for ax, sizes, color, place in ((axes[0], by_autograd, OF_L1, 0.8),
     ax.set(xlabel="weight, from the largest", ylim=(1e-8, 300), xlim=(-1, 66), ylabel="size",
            xticks=[1, 20, 40, 60])
 
-axes[0].text(32, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va="center")
+_ = axes[0].text(32, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va="center")
 
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax) for ax in axes]
