@@ -177,7 +177,7 @@ axes[0].text(1.95, -1.05, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.45, 1.05), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
-    ax.text(0, -0.65, "penalty ≤ t", color=color, ha="center", fontsize=9)
+    ax.text(-0.5, -0.65, "penalty ≤ t", color=color, fontsize=9)
 _ = axes[0].set_title("At a corner, w₂ = 0"), axes[1].set_title("On a circle, w₂ > 0")
 
 # %% tags=["hide-input"]
@@ -1861,8 +1861,8 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. Right, marks stand at λ√(ab) of their runs, from λ = 0.01 at the "
-             "left to 30. The arrow begins at the λ of SGD that by (4.8) leaves as much of the second "
-             "direction as AdamW does at λ = 10, where it ends.")
+             "left to 30. The arrow begins at the λ of SGD that by (4.8) leaves as much of the "
+             "second direction as AdamW does at λ = 10, where it ends.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
