@@ -209,7 +209,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 # Under L1 we minimise $\frac12(w-z)^2 + \lambda|w|$. *Predict:* where is the minimum if $0<z<\lambda$?
 #
 # 1. This convex function has the slope $-z+\lambda$ just right of 0, and $-z-\lambda$ just left of it. Zero is the minimum if the curve
-#    rises to both sides, or is level: $-z+\lambda\ge0\ge-z-\lambda$, so $|z|\le\lambda$.
+#    rises on both sides, or is level: $-z+\lambda\ge0\ge-z-\lambda$, so $|z|\le\lambda$.
 # 2. Otherwise $w$ has the sign of $z$, and $w-z+\lambda\,\mathrm{sign}(z) = 0$ gives $w = z - \lambda\,\mathrm{sign}(z)$.
 #
 # This is *soft thresholding*. L2 has its minimum where $w-z+\lambda w = 0$:
@@ -789,7 +789,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # </details>
 #
 # Which of two near-copies is kept? We replace BMI by two copies of it, each with its own noise (Figure 4.7).
-# **The Lasso's choice jumps from sample to sample. The elastic net keeps both, because a squared penalty makes two halves cheaper than one whole, and still makes zeros.**
+# **The Lasso's choice jumps from sample to sample. The elastic net still makes zeros, but keeps both, because a squared penalty makes two halves cheaper than one whole.**
 
 # %% tags=["hide-input"]
 def near_copies(seed):
@@ -941,7 +941,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 # </details>
 #
 # **Part one in two sentences.** L1 takes a fixed amount from each weight and L2 a share, so L1's minimum has exact zeros, but gradient steps need a threshold to reach them.
-# Decay of two factors is L1 on their product, so such weights fade.
+# Decay of two factors is L1 on their product, and needs no threshold to bring it near zero.
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
@@ -1048,7 +1048,7 @@ figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]},
 # So every point of rest that is no saddle is a minimum. Step 2 leads down from the saddles, and if training converges, small enough steps of gradient descent avoid such saddles from almost every
 # start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
 #
-# (The theorem says nothing about special starts, such as $v = 0$ in §4.6 and $U = 0$ in §4.11, nor that our η = 1 is small enough. There only the runs show it.)
+# (The theorem says nothing about special starts, such as $v = 0$ in §4.1 and $U = 0$ in §4.11, nor that our η = 1 is small enough. There only the runs show it.)
 #
 # </details>
 #
@@ -1558,8 +1558,7 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
              "0.2, 0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
              "before shrinks, too. If an adapter decays (green, trained factors), only the new "
              "weight does. Blue loses a share, green an amount. Right, what is left of a product "
-             "of two factors: if the loss has no slope in either, so that both fade, or no slope "
-             f"in one, so that only that one fades, at η = {eta:g} and λ = {weak:g}.")
+             f"of two factors if both are idle, or only one, at η = {eta:g} and λ = {weak:g}.")
 
 # %% [markdown]
 # <details>
@@ -1570,6 +1569,22 @@ figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretr
 # If η changes during training, use its mean in what follows. Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ below that is {{(eta / (2 * weak)) ** 0.5:.1f}}, which can hide what the steps remove.
 #
 # </details>
+
+# %% tags=["hide-input"]
+U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+                for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
+seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
+train([U_two, V_two], lambda: (seen @ (U_two @ V_two.T)[0] - 2).square() / 2,
+      lr=0.0002, steps=500, weight_decay=1.0)  # no loss has the second output
+claim("04-fade", "at rest uv stays; where an input never occurs, one factor decays; where no "
+      "output has a loss, either, both do", equals=0, within=1e-9,
+      measured=(U_two @ V_two.T).detach().numpy()
+      - [[1, left_over(1.0, 500, idle=1)], [0, left_over(1.0, 500)]])
+assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1) for k in (1, 2)],
+                   np.exp(-1), 1e-3)
+
+# %% [markdown]
+# How fast is the pull? **Directions *in use*, which the data ask for, lose a fixed amount about as soon as they are learned, if their two factors are about equally large. Only *idle* directions fade slowly.**
 
 # %% tags=["hide-input"]
 def lacking(weight_decay, steps, u, v, lr=0.001):
@@ -1587,22 +1602,7 @@ claim("04-in-use", f"After {early:,} steps a product in use has lost {{:.3f}} of
       "more, from two starts with small factors", measured=in_use[:2], above=0.95)
 assert 4 * early == round(1 / (2 * step_size * small)), "not a quarter"
 
-# %% tags=["hide-input"]
-U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
-                for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
-seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
-train([U_two, V_two], lambda: (seen @ (U_two @ V_two.T)[0] - 2).square() / 2,
-      lr=0.0002, steps=500, weight_decay=1.0)  # no loss has the second output
-claim("04-fade", "at rest uv stays; where an input never occurs, one factor decays; where no "
-      "output has a loss, either, both do", equals=0, within=1e-9,
-      measured=(U_two @ V_two.T).detach().numpy()
-      - [[1, left_over(1.0, 500, idle=1)], [0, left_over(1.0, 500)]])
-assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1) for k in (1, 2)],
-                   np.exp(-1), 1e-3)
-
 # %% [markdown]
-# How fast is the pull? **Directions *in use*, which the data ask for, lose their amount (§4.11) about as soon as they are learned, if their two factors are about equally large. Only *idle* directions have to wait.**
-#
 # A factor is idle if the loss does not depend on it. A step multiplies two idle factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
 # $1/(2\eta\lambda)$ steps it shrinks to $1/e$ (Figure 4.12, right). If only one factor is idle, this takes twice as long.
 # At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} % of an idle direction.
