@@ -1664,7 +1664,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient, here about {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient, here {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1935,7 +1935,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |decay of two factors, SGD|λ per direction|approached|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
-# - **To keep few inputs, use the Lasso** (in PyTorch: exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
+# - **To keep few inputs, use the Lasso** (exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
 # - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Then measure again, and raise λ if too little is taken.
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
