@@ -376,7 +376,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 # On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
 # But *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
 #
-# For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda$ again.
+# For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda_2$ again.
 #
 # </details>
 
@@ -1936,7 +1936,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
 # - **To keep few inputs, use the Lasso** (exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Then measure again, and raise λ if too little is taken.
+# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again, and raise λ if too little is taken.
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
@@ -1969,7 +1969,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # %% [markdown]
 # ## 4.13 Exercises
 #
-# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ over vectors $w$, and compute the minimum for $z = (3, -0.5, 1)$ and $\lambda = 1$.
+# **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ over vectors $w$, and compute it for $z = (3, -0.5, 1)$ and $\lambda = 1$.
 #
 # <details>
 # <summary>Solution</summary>
