@@ -8,10 +8,10 @@
 #
 # - get exact zeros, and choose between ridge, Lasso and elastic net;
 # - predict at which λ weight decay removes part of a product of two matrices;
-# - say what decay on a LoRA adapter pulls towards, how much it takes, and when.
+# - say what decay on a LoRA adapter pulls towards, measure how much it takes, and estimate when.
 #
-# *Part one* (§4.1 to 4.6) is about zeros of single weights, *part two* (§4.7 to 4.11) about matrices, adapters and AdamW.
-# If you came for adapters, read §4.1 and §4.6, and go on at §4.7.
+# *Part one* (§4.1 to 4.6) is about zeros of single weights, *part two* (§4.7 to 4.12) about matrices, adapters and AdamW.
+# If you came for adapters, read §4.1, 4.3 and 4.6 (the *Lasso* is the minimum of loss plus L1 penalty), and go on at §4.7.
 #
 # *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
 
@@ -1480,8 +1480,7 @@ assert np.abs(mirrored.numpy() - own).max() < 1e-9, "w and −w do not gain equa
 # ## 4.10 What decay on an adapter pulls towards
 #
 # Does decay pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
-# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$, which starts from $U = 0$. By (4.7), if the
-# adapter has at least as many columns as the rank of $W-W_0$,
+# change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. (In LoRA $U$ is called $B$, and $V^\top$ is $A$.) By (4.7), for every $W$ that the adapter can reach,
 #
 # $$\min_{W_0+UV^\top = W}\;\tfrac\lambda2\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lambda\,\lVert W-W_0\rVert_*. \tag{4.9}$$
 #
@@ -1495,15 +1494,7 @@ by_adapter = pretrained + descend(0.5 * np.eye(2), 0.5 * np.eye(2),
 whole = wanted / (1 + pulls)  # decay of the single matrix W
 
 # %% tags=["hide-input"]
-eta, weak, taken_steps = 0.0002, 0.01, 10_000
-
-
-def left_over(weight_decay, steps, idle=2):
-    """What is left of a product of two factors if `idle` of them are idle."""
-    return (1 - eta * weight_decay) ** (idle * steps)
-
-# %% tags=["hide-input"]
-fig, (ax, later) = figures.subplots(1, 2, figsize=(6.2, 2.7), width_ratios=[1.15, 1])
+fig, ax = figures.subplots(figsize=(5.6, 2.7))
 ax.plot([1, 0], [0.6, 0], lw=0.9, color=OF_L2)
 ax.plot([1, 1], [0.6, 0], lw=0.9, color=OF_FACTORS)
 for name, path, color in (("whole", whole, OF_L2), ("adapter", by_adapter, OF_FACTORS)):
@@ -1524,108 +1515,37 @@ ax.set(xlabel="weight that was learned before", ylabel="new weight",
 _ = ax.set_title("Decay pulls an adapter to W₀")
 
 # %% tags=["hide-input"]
-fading = np.linspace(0, 500_000, 101)
-for idle, color, dash, place in ((1, figures.SKY, "--", (168, 0.79)),
-                                 (2, OF_FACTORS, "-", (8, 0.06))):
-    later.plot(fading / 1000, left_over(weak, fading, idle), dash, color=color,
-               label=f"_idle {idle}")
-    for steps in (taken_steps, 1 / (idle * eta * weak)):
-        later.plot(steps / 1000, left_over(weak, steps, idle), "o", ms=5, color=color,
-                   label=f"_idle {idle} {steps:.0f}")
-    words = "both idle:\n1/e left\n" if idle == 2 else "one factor idle:\n1/e left "
-    later.text(*place, f"{words}after {steps:,.0f}", color=color, fontsize=9)
-shares = [left_over(weak, taken_steps, idle) for idle in (2, 1)]
-later.text(24, 1.02, f"{shares[1]:.0%} left after 10,000", color=figures.SKY, fontsize=9)
-later.text(-11, 0.71, f"{shares[0]:.0%}", color=OF_FACTORS, fontsize=9)
-later.set(xlabel="steps (thousands)", ylabel="share that is left", ylim=(0, 1.12), xlim=(-15, 512))
-_ = later.set_title("Idle products fade slowly")
-
-# %% tags=["hide-input"]
-ends, faded = figures.drawn(ax), figures.drawn(later)
+ends = figures.drawn(ax)
 assert np.abs(ends["_adapter"].y - np.maximum(0.6 - pulls[1:, 0, 0], 0)).max() < 0.01, "not (4.8)"
 assert np.abs(ends["_adapter"].x - 1).max() < 0.01, "the old weight moves under an adapter"
-figures.show(fig, "Left, a plane of two weights, with squares at 0, at the pretrained weights W₀ "
+figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained weights W₀ "
              "and at the best weights for a new task. From there two lines lead away: one straight "
              f"towards 0, with dots as far as ({ends['_whole'].x[-1]:.2f}, "
              f"{ends['_whole'].y[-1]:.2f}), and one down to W₀, with its last dot at height "
-             f"{ends['_adapter'].y[-1]:.2f}. Right, two shares fall with the steps. With both "
-             f"factors idle {faded['_idle 2 10000'].y[0]:.2f} is left at the first dot and "
-             f"{faded['_idle 2 250000'].y[0]:.2f} at the second; with one idle "
-             f"{faded['_idle 1 10000'].y[0]:.2f} and {faded['_idle 1 500000'].y[0]:.2f}, the "
-             "second twice as far to the right.",
+             f"{ends['_adapter'].y[-1]:.2f}.",
              number="4.12",
-             caption="Left, inputs are whitened, W is diagonal, and dots are the minima at λ = "
-             "0.2, 0.4 and 0.6. If the whole matrix decays (blue), the weight that was learned "
-             "before shrinks, too. If an adapter decays (green, trained factors), only the new "
-             "weight does. Blue loses a share, green an amount. Right, what is left of a product "
-             f"of two factors if both are idle, or only one, at η = {eta:g} and λ = {weak:g}.")
+             caption="Inputs are whitened, W is diagonal, and dots are the minima at λ = 0.2, 0.4 "
+             "and 0.6. If the whole matrix decays (blue), the weight that was learned before "
+             "shrinks, too. If an adapter decays (green, trained factors), only the new weight "
+             "does.")
 
 # %% [markdown]
+# For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So under SGD decay takes λ from each of them.
+#
+# If the adapter has only $r$ columns, and more directions would survive, it learns the $r$ strongest. Each of these loses λ, and the others are not learned.
+#
 # <details>
-# <summary>If a library scales the adapter, η changes, or AdamW trains it</summary>
+# <summary>If a library scales the adapter</summary>
 #
 # Many libraries use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$. To take a given amount, multiply the λ of (4.10) by $c$.
-#
-# If η changes during training, use its mean in what follows. Under AdamW only the mean fades as told below: batch noise keeps entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ below that is {{(eta / (2 * weak)) ** 0.5:.1f}}, which can hide what the steps remove.
-#
-# </details>
-
-# %% tags=["hide-input"]
-U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
-                for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
-seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
-train([U_two, V_two], lambda: (seen @ (U_two @ V_two.T)[0] - 2).square() / 2,
-      lr=0.0002, steps=500, weight_decay=1.0)  # no loss has the second output
-claim("04-fade", "at rest uv stays; where an input never occurs, one factor decays; where no "
-      "output has a loss, either, both do", equals=0, within=1e-9,
-      measured=(U_two @ V_two.T).detach().numpy()
-      - [[1, left_over(1.0, 500, idle=1)], [0, left_over(1.0, 500)]])
-assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1) for k in (1, 2)],
-                   np.exp(-1), 1e-3)
-
-# %% [markdown]
-# How fast is the pull? **Directions *in use*, which the data ask for, lose a fixed amount about as soon as they are learned, if their two factors are about equally large. Only *idle* directions fade slowly.**
-
-# %% tags=["hide-input"]
-def lacking(weight_decay, steps, u, v, lr=0.001):
-    """What is missing in the end of a product of two factors that the data want to be 1."""
-    for _ in range(steps):
-        e = 1 - u * v
-        u, v = u + lr * (e * v - weight_decay * u), v + lr * (e * u - weight_decay * v)
-    return 1 - u * v
-
-
-step_size, small, early = 0.001, 0.01, 12_500  # η, λ, and a quarter of 1/(2ηλ) steps
-in_use = [lacking(small, early, *start) / small for start in ((0.3, 0.3), (0, 0.3), (0, 1))]
-idle_left = (1 - step_size * small) ** (2 * early)
-claim("04-in-use", f"After {early:,} steps a product in use has lost {{:.3f}} of its amount λ or "
-      "more, from two starts with small factors", measured=in_use[:2], above=0.95)
-assert 4 * early == round(1 / (2 * step_size * small)), "not a quarter"
-
-# %% [markdown]
-# A factor is idle if the loss does not depend on it. A step multiplies two idle factors by $1-\eta\lambda$, so their product by about $1-2\eta\lambda$. In
-# $1/(2\eta\lambda)$ steps it shrinks to $1/e$ (Figure 4.12, right). If only one factor is idle, this takes twice as long.
-# At $\eta = {{eta}}$ and $\lambda = {{weak}}$ these times are {{1 / (2 * eta * weak):,.0f}} and {{1 / (eta * weak):,.0f}} steps: a fine-tuning of {{taken_steps:,}} removes only {{100 * (1 - left_over(weak, taken_steps)):.0f}} or {{100 * (1 - left_over(weak, taken_steps, 1)):.0f}} % of an idle direction.
-#
-# <details>
-# <summary>Where one factor is idle, and why directions in use do not wait</summary>
-#
-# An input that is 0 in all examples gives its row of $V$ no gradient, but other inputs keep $U$ up: then one factor is idle.
-#
-# With the loss $\frac12(uv-\hat s)^2$, a step changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$, where $e = \hat s-uv$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$.
-# If one factor is larger, the rest of λ waits until decay has made them equal: each step multiplies $u^2-v^2$ by about $1-2\eta\lambda$.
-#
-# For example, let $\hat s = 1$, and let $1/(2\eta\lambda)$ be {{1 / (2 * step_size * small):,.0f}} steps, by $\lambda = {{small}}$ and $\eta = {{step_size}}$. After {{early:,}} steps, {{in_use[1]:.3f}} of λ is lost from $u = 0$ and $v = 0.3$, and {{in_use[2]:.2f}} of it from $u = 0$ and $v = 1$. An idle product has then lost {{1 - idle_left:.2f}} of itself.
 #
 # </details>
 #
 # ## 4.11 How little AdamW takes
 #
-# How much does decay take from a direction in use? For whitened inputs (4.8) holds for the change $UV^\top$. The $\hat s_i$ are then singular values of the change that the data want: the new task's $\hat W$ minus $W_0$. So SGD takes λ from each of them.
-#
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)), but not the decay. ($\hat v$ is not the factor $V$.) *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. AdamW makes the loss's slope {{1 / 0.02:.0f}} times as large. So a slope of {{0.02:g}} λ already balances the decay: the direction rests only that much below $\hat s$ (Figure 4.13).
+# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. AdamW makes the loss's slope {{1 / 0.02:.0f}} times as large. So a slope of {{0.02:g}} λ already balances the decay. For whitened inputs the slope is the distance to $\hat s$: the direction comes to rest {{0.02:g}} λ below $\hat s$, and under SGD λ below it (Figure 4.13).
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.6))
@@ -1634,17 +1554,17 @@ ax.text(2.1, 0.61, "ŝ", color=figures.GREY, va="bottom")
 for x, root, color, pull in ((0.5, 1, OF_FACTORS, "loss: slope λ"),
                              (1.5, 0.02, figures.PINK, "loss: slope 0.02 λ,\ndivided by 0.02")):
     rest = 0.6 - 0.3 * root  # λ = 0.3
-    for way in (1, -1):
-        ax.annotate("", (x, rest + 0.17 * way), (x, rest),
-                    arrowprops={"arrowstyle": "->", "lw": 1.6, "shrinkA": 0, "shrinkB": 0})
+    for way, tint in ((1, figures.GREY), (-1, figures.AMBER)):
+        ax.annotate("", (x, rest + 0.3 * way), (x, rest),
+                    arrowprops={"arrowstyle": "->", "lw": 2.5, "shrinkA": 0, "shrinkB": 0,
+                                "color": tint})
     ax.plot(x, rest, "o", ms=8, color=color, label=f"_at {root}")
-    ax.text(x + 0.06, rest + 0.12, pull, va="center", fontsize=9)
-    ax.text(x + 0.06, rest - 0.12, "decay: λ", va="center", fontsize=9)
-ax.annotate("", (0.25, 0.6), (0.25, 0.3), arrowprops={"arrowstyle": "<->", "color": OF_FACTORS})
-ax.text(0.21, 0.45, "λ", color=OF_FACTORS, ha="right", va="center")
-ax.text(1.4, 0.59, "0.02 λ", color=figures.PINK, ha="right", va="top", fontsize=9)
-ax.set(xlabel="optimizer", ylabel="singular value", xlim=(0, 2.2), ylim=(0.05, 0.85))
-ax.set_xticks([0.5, 1.5], ["SGD", "AdamW, √v̂ = 0.02"]), ax.set_yticks([0.1, 0.3, 0.5, 0.7])
+    ax.text(x + 0.06, rest + 0.17, pull, va="center", fontsize=9, color=figures.GREY)
+    ax.text(x + 0.06, rest - 0.17, "decay: λ", va="center", fontsize=9, color=figures.AMBER)
+ax.text(0.45, 0.3, "λ below ŝ", color=OF_FACTORS, ha="right", va="center", fontsize=9)
+ax.text(1.45, 0.55, "0.02 λ below ŝ", color=figures.PINK, ha="right", va="center", fontsize=9)
+ax.set(xlabel="optimizer", ylabel="singular value", xlim=(0, 2.2), ylim=(-0.05, 0.95))
+ax.set_xticks([0.5, 1.5], ["SGD", "AdamW, √v̂ = 0.02"]), ax.set_yticks([0, 0.3, 0.6, 0.9])
 ax.grid(axis="x", visible=False)
 
 # %% tags=["hide-input"]
@@ -1653,18 +1573,20 @@ below = [drawn["_wanted"].y[0] - drawn[f"_at {root}"].y[0] for root in (1, 0.02)
 ax.set_title(f"AdamW balances decay {below[0] / below[1]:.0f} times closer to ŝ")
 figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ = "
              f"{drawn['_wanted'].y[0]:.1f}. Under SGD it rests at {drawn['_at 1'].y[0]:.1f}, under "
-             f"AdamW at {drawn['_at 0.02'].y[0]:.3f}. At each an arrow up, of the loss, is as long "
-             "as an arrow down, of decay.", number="4.13",
-             caption="At rest the loss's pull up and the decay are equal, so both arrows have one "
-             "length. Here λ is 0.3, and √v̂ is 0.02. The loss's slope is the distance to ŝ, and "
-             "AdamW divides it by √v̂.")
+             f"AdamW at {drawn['_at 0.02'].y[0]:.3f}. At each a grey arrow up, of the loss, is as "
+             "long as an amber arrow down, of decay.", number="4.13",
+             caption="At rest the loss's pull up (grey) and the decay (amber) are equal, so both "
+             "arrows have one length: λ, here 0.3 on the axis. SGD's pull is the distance to ŝ. "
+             "AdamW divides it by √v̂, here 0.02.")
 
 # %% [markdown]
-# What if $\sqrt{\hat v}$ is $a$ everywhere in $U$, and $b$ everywhere in $V$? Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, which falls at the rate $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
+# What if $\sqrt{\hat v}$ is $a$ everywhere in $U$, and $b$ everywhere in $V$? Take one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, whose slope in $w$ is $-e$, with $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. The same holds for directions, if $U$ and $V$ have more columns than directions survive:
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
 # SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient, here {{below: typical.min():.3f}} to {{below: typical.max():.3f}}. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+#
+# **Most of $\sqrt{ab}$ is batch noise, so it changes with the batch.** At $\lambda = 0.01$ it is {{below: root_100:.3f}} with batches of 100 examples, as in all our runs, but {{below: root_25:.3f}} with 25: the same λ then takes about twice as much.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
@@ -1682,7 +1604,18 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # </details>
 #
-# Does AdamW on minibatches follow (4.10)? In a new task digits 0 to 4 swap names in a circle. We train an adapter of rank 8 for it, with §4.7's $\hat W$ as $W_0$.
+# This function measures $a$ and $b$ after training:
+
+# %%
+@torch.no_grad()
+def typical_gradient(w, optimizer):
+    """The mean of √v̂ over a factor's entries, weighted by the squared entries of the factor."""
+    state, beta = optimizer.state[w], optimizer.param_groups[0]["betas"][1]
+    v_hat = state["exp_avg_sq"] / (1 - beta ** state["step"])  # from the running mean of squares
+    return ((v_hat.sqrt() * w**2).sum((-2, -1)) / (w**2).sum((-2, -1))).numpy()
+
+# %% [markdown]
+# Does AdamW on minibatches follow (4.10)? In a new task each of the digits 1 to 4 takes the name of the one before it, and 0 is called 4. We train an adapter of rank 8 for it, with §4.7's $\hat W$ as $W_0$.
 
 # %% tags=["hide-input"]
 order = [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]
@@ -1691,7 +1624,7 @@ whitened = torch.tensor(Z)
 missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain of the new scores
 
 # %% tags=["hide-input"]
-def adapter(weight_decay, seed, lr=0.003, steps=1000):
+def adapter(weight_decay, seed, lr=0.003, steps=1000, size=100):
     """Train one adapter with AdamW."""
     V = np.random.default_rng(seed).uniform(-0.25, 0.25, (61, 8))
     U, V = torch.zeros(10, 8, dtype=torch.float64, requires_grad=True), torch.tensor(V)
@@ -1699,7 +1632,7 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
     draw = np.random.default_rng([seed, 1])
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)  # η falls linearly to 0
-        batch = draw.integers(len(Z), size=100)
+        batch = draw.integers(len(Z), size=size)
         errors = whitened[batch] @ (U @ V.T).T - missing[batch]
         optimizer.zero_grad()
         (errors.square().sum(1).mean() / 2).backward()
@@ -1710,17 +1643,11 @@ def adapter(weight_decay, seed, lr=0.003, steps=1000):
 U, V, optimizer = adapter(10.0, seeds(5)[0])
 
 # %% tags=["hide-input"]
-@torch.no_grad()
-def typical_gradient(w, optimizer):
-    """The mean of √v̂ over a factor's entries, weighted by the squared entries of the factor."""
-    state, beta = optimizer.state[w], optimizer.param_groups[0]["betas"][1]
-    v_hat = state["exp_avg_sq"] / (1 - beta ** state["step"])  # from the running mean of squares
-    return ((v_hat.sqrt() * w**2).sum((-2, -1)) / (w**2).sum((-2, -1))).numpy()
-
-
 a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
+*of_small, by_small = adapter(0.01, seeds(5)[0], size=25)
+root_25 = np.prod([typical_gradient(w, by_small) for w in of_small]) ** 0.5
 
 # %% [markdown]
 # At λ = 10 we measure $\sqrt{ab} = {{one_amount / 10:.3f}}$, so each direction should lose {{one_amount:.2f}}. Over five starts, they lose {{below: amounts[:, 3, :4].min():.2f}} to {{below: amounts[:, 3, :4].max():.2f}} (Figure 4.14).
@@ -1788,6 +1715,8 @@ reach = np.array(adam_lams) * np.sqrt(a * b)  # λ√(ab) for each start and λ
 typical = np.sqrt(a * b).mean(0)  # for each λ
 a, b = (typical_gradient(w, one_root.optimizer) for w in (one_root.U, one_root.V))
 reach_one = np.array(adam_lams) * np.sqrt(a * b)
+root_100 = reach[0, 0] / adam_lams[0]
+assert 1.5 < root_25 / root_100 < 2.5, "√(ab) does not grow as batches shrink"
 by_rule = np.array(adam_lams) * typical
 amounts = change - by_adamw  # what AdamW takes from each ŝ, of which six are zero
 amount = amounts[..., :4].mean((0, 2))
@@ -1815,7 +1744,7 @@ def draw_runs(ax, xs, values, color, line, name):
 
 draw_runs(axes[0], sgd_lams, by_sgd, OF_FACTORS, "-", "sgd")
 draw_runs(axes[0], adam_lams, by_adamw, figures.PINK, "", "adamw")
-axes[0].plot(adam_lams[1:], by_adamw.mean(0)[1:, :4], lw=0.6, color=figures.PINK, label="_joined")
+axes[0].plot(adam_lams, by_adamw.mean(0)[:, :4], lw=0.6, color=figures.PINK, label="_joined")
 draw_runs(ax, reach.mean(0), by_adamw, figures.PINK, "", "adamw")
 
 # %% tags=["hide-input"]
@@ -1834,10 +1763,10 @@ _ = ax.text(0, 0.04, "lines:\n(4.10)", color=figures.GREY, fontsize=9)
 level = by_adamw[:, 3, 1].mean()  # the second direction at λ = 10
 starts = change[1] - level  # by (4.8), the λ of SGD that leaves as much
 axes[0].set(xscale="log", xlabel="weight decay λ", ylim=(-0.01, 0.65))
-axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
+axes[0].set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"]), axes[0].minorticks_off()
 ax.set(xlim=(-0.03, 0.68), xlabel="λ√(ab), measured in each run", xticks=[0, 0.2, 0.4, 0.6])
 axes[0].set_ylabel("singular values of the adapter"), ax.set_ylabel("singular values")
-_ = ax.set_title("AdamW: near (4.10)")
+_ = ax.set_title("Each loses about λ√(ab)")
 
 # %% tags=["hide-input"]
 times = adam_lams[3] / starts
@@ -1860,9 +1789,8 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              "below its line.",
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
-             "bars their ranges. Right, marks stand at λ√(ab) of their runs, from λ = 0.01 at the "
-             "left to 30. The arrow begins at the λ of SGD that by (4.8) leaves as much of the "
-             "second direction as AdamW does at λ = 10, where it ends.")
+             "bars their ranges. The arrow joins the λ of SGD and the λ of AdamW that leave the "
+             "second direction equally strong. Right, marks stand at λ√(ab) of their runs.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1871,7 +1799,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value, and by (4.10) only {{by_rule[0]:.4f}} at PyTorch's default of {{adam_lams[0]}}.
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value, and by (4.10) it would take only {{by_rule[0]:.4f}}, at rest, at PyTorch's default of {{adam_lams[0]}}.
 #
 # <details>
 # <summary>Details of the test, and what AdamW takes at λ = 1 and at larger λ</summary>
@@ -1884,7 +1812,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, as $\sqrt{ab}$ changes with λ, and with batches of 100.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1924,7 +1852,110 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# ## 4.12 In practice
+# ## 4.12 When decay takes it
+#
+# (4.8) and (4.10) say what decay has taken once training is at rest. How long does that take?
+#
+# **Idle.** An input that is 0 in all examples gives its row of $V$ no gradient. We call a factor *idle* if its gradient is exactly 0 in every step. SGD and AdamW then only multiply it by $1-\eta\lambda$ a step, so $(1-\eta\lambda)^t$ is left after $t$ steps. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps. If only one factor is idle, this takes twice as long.
+# At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} % with one idle factor, and {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % with two.
+
+# %% tags=["hide-input"]
+eta, weak, taken_steps = 0.0002, 0.01, 10_000
+
+
+def left_over(weight_decay, steps, idle=2):
+    """What is left of a product of two factors if `idle` of them are idle."""
+    return (1 - eta * weight_decay) ** (idle * steps)
+
+
+U_two, V_two = (torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+                for rows in ([[1.0, 0], [0, 1]], [[1.0, 0], [1, 1]]))
+seen = torch.tensor([1.0, 0], dtype=torch.float64)  # the second input never occurs
+train([U_two, V_two], lambda: (seen @ (U_two @ V_two.T)[0] - 2).square() / 2,
+      lr=0.0002, steps=500, weight_decay=1.0)  # no loss has the second output
+
+# %% tags=["hide-input"]
+claim("04-fade", "at rest uv stays; where an input never occurs, one factor decays; where no "
+      "output has a loss, either, both do", equals=0, within=1e-9,
+      measured=(U_two @ V_two.T).detach().numpy()
+      - [[1, left_over(1.0, 500, idle=1)], [0, left_over(1.0, 500)]])
+assert np.allclose([left_over(at, 1 / (k * eta * at), k) for at in (0.01, 0.1, 1) for k in (1, 2)],
+                   np.exp(-1), 1e-3)
+unused = torch.ones(3, requires_grad=True)
+adamw = torch.optim.AdamW([unused], lr=0.01, weight_decay=0.1)
+for _ in range(100):
+    unused.grad = torch.zeros(3)
+    adamw.step()
+assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
+
+# %% [markdown]
+# **In use.** A direction is *in use* if the data ask for it. Let $u$ and $v$ be the sizes of its two factors. Under SGD, learning soon brings $\hat s-uv$ to $2\lambda uv/(u^2+v^2)$, which is λ if $u = v$. **So a direction in use loses λ about as soon as it is learned, if its two factors are about equally large.**
+#
+# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. Where the learned change is small beside $V$, $u$ stays much smaller than $v$, and decay at first takes little. But each step multiplies $u^2-v^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps:** in Figure 4.15 {{below: late[0]:.2f}} of λ is taken once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ steps, and {{below: late[2]:.2f}} after three times as many.
+
+# %% tags=["hide-input"]
+def growing(steps, u, v, lr=0.1, weight_decay=0.001, a=1.0, b=1.0):
+    """A product of two factors that the data want to be 0.1, after each step."""
+    path = []  # a and b divide the slopes in u and in v
+    for _ in range(steps):
+        e = 0.1 - u * v
+        u, v = u + lr * (e * v / a - weight_decay * u), v + lr * (e * u / b - weight_decay * v)
+        path.append(u * v)
+    return np.array(path)
+
+
+slow = round(1 / (2 * 0.1 * 0.001))  # 1/(2ηλ) steps
+grown = {at: growing(3 * slow, 0.0, at) for at in (0.1, 1.0)}
+late = (0.1 - grown[1.0][[slow // 20, slow - 1, 3 * slow - 1]]) / 0.001
+claim("04-in-use", f"After {slow // 4:,} steps a product in use has lost {{:.3f}} of its amount λ "
+      "or more, from two starts with small factors", above=0.95,
+      measured=[(0.1 - growing(slow // 4, u, 0.1)[-1]) / 0.001 for u in (0.0, 0.1)])
+claim("04-late", "From u = 0 and v = 1 it has lost only {:.2f} of λ by then",
+      measured=(0.1 - grown[1.0][slow // 4]) / 0.001, below=0.5)
+
+# %% tags=["hide-input"]
+fig, ax = figures.subplots(figsize=(5.6, 2.5))
+for at, color, words, place in ((0.1, figures.GREY, "v begins at 0.1", (2300, 0.09907)),
+                                (1.0, OF_FACTORS, "v begins at 1", (3200, 0.0998))):
+    ax.plot(1 + np.arange(3 * slow), grown[at], color=color, label=f"_{at:g}")
+    ax.text(*place, words, color=color, fontsize=9)
+ax.axvline(slow, color=figures.GREY, lw=0.8, ls="--")
+ax.text(slow + 150, 0.10012, "1/(2ηλ) steps", color=figures.GREY, fontsize=9)
+ax.set(xlabel="step", ylabel="product uv", xlim=(-100, 3 * slow), ylim=(0.0987, 0.1003))
+ax.set_xticks([0, slow, 2 * slow, 3 * slow]), ax.set_yticks([0.099, 0.1], ["ŝ − λ", "ŝ"])
+_ = ax.set_title("From a large V, decay takes λ late")
+
+# %% tags=["hide-input"]
+drawn = figures.drawn(ax)
+figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
+             f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, which is λ below ŝ, and stays. "
+             f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
+             f"to {drawn['_1'].at(slow):.4f} after {slow:,} steps and {drawn['_1'].y[-1]:.4f} "
+             "in the end.", number="4.15",
+             caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
+             "The axis shows only values near ŝ; at rest a product is λ below it.")
+
+# %% [markdown]
+# Under AdamW the factors are balanced if $\sqrt a\,|u| = \sqrt b\,|v|$, and it is $au^2-bv^2$ that each step multiplies by about $1-2\eta\lambda$.
+
+# %% tags=["hide-input"]
+equal, balanced = ((0.1 - growing(slow // 10, u, 0.1 / u, a=0.2, b=3.2)[-1]) / 0.0008
+                   for u in (0.1**0.5, 0.4**0.5))  # |u| = |v|, or √a|u| = √b|v|; λ√(ab) = 0.0008
+assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u| = √b|v|"
+
+# %% [markdown]
+# <details>
+# <summary>Why, and where batch noise hides the decay</summary>
+#
+# With the loss $\frac12(uv-\hat s)^2$, a step changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$, where $e = \hat s-uv$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$.
+#
+# If slopes are divided by $a$ in $u$ and by $b$ in $v$, a step changes $au^2$ by about $2\eta\,(euv-\lambda au^2)$, and $bv^2$ by about $2\eta\,(euv-\lambda bv^2)$. What learning adds is the same in both, so the difference only decays.
+#
+# If η changes during training, use its mean. Under AdamW a gradient that is 0 only on average does not make a factor idle: batch noise keeps its entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ above that is {{(eta / (2 * weak)) ** 0.5:.1f}}.
+#
+# </details>
+#
+# ## 4.13 In practice
 #
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|
 # |---|---|---|
@@ -1932,12 +1963,13 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|
 # |Lasso; proximal steps, full batches|λ|yes|
 # |elastic net; the same steps|first $\lambda_1$, then a share of the rest|yes|
-# |decay of two factors, SGD|λ per direction|approached|
+# |decay of two factors, SGD|λ from each singular value|approached, never reached|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
-# - **To keep few inputs, use the Lasso** (exercise 5); among near-copies, the elastic net; if all may matter, ridge (exercise 6).
-# - **For AdamW on an adapter,** train without decay and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again, and raise λ if too little is taken.
-# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions of an adapter.
+# - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
+# - **For AdamW on an adapter,** decide what decay is to take from each singular value, say a tenth of the largest. Train without decay and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again (also after any change of batches or of gradient clipping), and raise λ if too little is taken.
+# - **Keep ηλ well below 1,** because each step multiplies the weights by $1-\eta\lambda$. If (4.10) asks for a larger λ, decay cannot take that amount.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions, and takes less than (4.10) says from a change that is small beside $V$.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
 # **Limit.** All directions lose the same amount only if inputs are whitened. For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$ (proof in §4.11), so it pulls towards $W_0$.
@@ -1967,7 +1999,7 @@ claim("04-dead", "with one dead layer in a row the outputs of all digits are the
 assert differ.min() > 0.01, "before, every output differs from digit to digit"
 
 # %% [markdown]
-# ## 4.13 Exercises
+# ## 4.14 Exercises
 #
 # **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ over vectors $w$, and compute it for $z = (3, -0.5, 1)$ and $\lambda = 1$.
 #
@@ -2016,17 +2048,18 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # </details>
 #
 # **4.** (Estimate: AdamW.) After 10,000 steps of AdamW on whitened inputs, with a constant $\eta = 0.0002$ and $\lambda = 0.1$, an adapter has $a = 0.002$ and $b = 0.008$. What would decay take at
-# rest from a direction in use, and what is left of an idle one? Which λ takes 0.02?
+# rest from a direction in use? Have the steps taken it? What is left of an idle factor? Which λ takes 0.02?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction in use, about as soon as it is learned (§4.10). That is next to nothing if singular values are near 0.1, say.
+# $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction in use, at rest. That is next to nothing if singular values are near 0.1, say.
 #
-# Idle directions were still fading: $1/(2\eta\lambda)$ is 25,000 steps, so that
-# in the mean they kept $e^{-0.4} = 0.67$ of their strength, or $e^{-0.2} = 0.82$ if only one factor was idle (and batch noise adds to it).
+# $1/(2\eta\lambda)$ is 25,000 steps, so 10,000 of them multiply $au^2-bv^2$ by $e^{-0.4} = 0.67$. Where $\sqrt a\,|u|$ and $\sqrt b\,|v|$ were nearly equal from the start, the 0.0004 are gone all the same. Where $U$ began at 0 and $V$ was large, only part of them is.
 #
-# To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then idle directions fade in $1/(2\eta\lambda) = 500$ steps, or 1,000 with one factor idle.
+# An idle factor keeps $e^{-0.2} = 0.82$ of its strength, and a product of two idle factors 0.67.
+#
+# To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda)$ is 500 steps, and 10,000 are enough in every case.
 # But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
 #
 # </details>
@@ -2084,7 +2117,7 @@ def made_up(count, k):
 #
 # </details>
 #
-# ## 4.14 The sources, line by line
+# ## 4.15 The sources, line by line
 #
 # Verdicts on four sentences ([chapter 0](00_start_here.ipynb)).
 
