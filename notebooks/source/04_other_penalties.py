@@ -10,7 +10,6 @@
 # - predict at which λ weight decay removes part of a product of two matrices;
 # - say what decay on a LoRA adapter pulls towards, measure how much it takes, and estimate when.
 #
-# *Part one* (§4.1 to 4.6) is about single weights, *part two* (§4.7 to 4.12) about matrices and adapters.
 # If you came for adapters, read §4.1, 4.3 and 4.6 (the *Lasso* is the minimum of loss plus L1), and go on at §4.7.
 #
 # *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
@@ -67,7 +66,7 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. It begins at $u_i = 1$, $v_i = 0$, as a pair of zeros would stay.
+# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. The $u_i$ begin as ones, for a pair of zeros would stay.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -330,7 +329,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# Why did L1 make no zeros in §4.1? **The minimum has exact zeros (§4.3), but gradient steps miss them.**
+# **L1's minimum has exact zeros (§4.3), but gradient steps miss them.**
 #
 # At 0, $|w|$ has a kink and no slope. PyTorch uses the slope 0 there. No choice makes zeros, because a step hardly ever lands on 0.
 # Take a weight that should be zero. Let the loss's slope in it be $g$ throughout, with $|g|<\lambda$.
@@ -741,7 +740,7 @@ without, *shrunk = (chosen[f"{name}, ten"].mean() for name in ("plain", "ridge",
 assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats none"
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten, which is {{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %.
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -827,7 +826,7 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # %% [markdown]
 # ## 4.6 L2 on two factors is L1 on their product
 #
-# How did weight decay make zeros in §4.1? There each weight is a product $w = uv$, and $u$ and $v$ decay.
+# How did weight decay make zeros in §4.1, where $w = uv$, and $u$ and $v$ decay?
 # All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss. Their penalty grows with the
 # distance from the origin, so the cheapest pair is where the smallest
 # circle around the origin that reaches the hyperbola meets it: $|u| = |v| = \sqrt{|w|}$.
@@ -919,11 +918,9 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # </details>
 #
-# **Part one in a sentence.** L1's minimum has exact zeros, but gradient steps need a threshold to reach them; decay of two factors is L1 on their product, and needs none to come near.
-#
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# *Part two.* What can vanish if the two factors $U$ and $V$ of a *matrix* $W = UV^\top$ decay?
+# What can vanish if the two factors $U$ and $V$ of a *matrix* $W = UV^\top$ decay?
 #
 # Write $W$ as a sum of *directions* (its singular value decomposition, as in chapter 1):
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$: it adds $s_i(q_i\cdot x)\,p_i$ to the outputs of an input $x$.
@@ -1524,22 +1521,24 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It must be measured after training, so (4.10) explains what AdamW takes, and does not predict it.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It must be measured after training: (4.10) explains, and does not predict.
 #
-# **Most of it is batch noise.** At $\lambda = 0.01$ we find {{below: root_100:.3f}} with batches of 100, as in all other runs, and {{below: root_25:.3f}} with 25: the same λ then takes about twice as much.
+# **Most of it is batch noise.** At $\lambda = {{below: adam_lams[0]}}$ we find {{below: root_100:.3f}} with batches of {{below: 4 * few}}, as in all other runs, and {{below: root_25:.3f}} with {{below: few}}: the same λ then takes about twice as much.
 #
 # <details>
 # <summary>Proof, and why √(ab) depends on λ</summary>
 #
-# For one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, the slope in $w$ is $-e$, with $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless $u = v = 0$. For matrices:
+# For one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, the slope in $w$ is $-e$, with $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless both factors are zero. For matrices:
 #
 # 1. Let $E$ be the slopes of the loss in $UV^\top$. Training rests where Adam's step and the decay cancel: $EV/a = -\lambda U$ and $E^\top U/b = -\lambda V$.
-# 2. So $EV+\lambda aU = 0$ and $E^\top U+\lambda bV = 0$: the loss plus
+# 2. So $EV+\lambda aU$ and $E^\top U+\lambda bV$ vanish: the loss plus
 #    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
 #    in §4.7, which hold for any inputs, a point of rest that is no saddle then minimises loss plus penalty: by §4.8 all is gone above $\lambda\sqrt{ab} = \lVert E\rVert_2$, with $E$ at $W_0$. For whitened inputs it solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
-# The gradients are $EV$ and $E^\top U$. Decay holds the weights away from the loss's minimum, so $E$ grows with λ: from λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}. It falls again when little is left of the factors.
+# For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$, so it pulls towards $W_0$.
+#
+# The gradients are $EV$ and $E^\top U$, as the optimizer gets them: clipping changes $a$ and $b$. Decay holds the weights away from the loss's minimum, so $E$ grows with λ: from λ = {{below: adam_lams[1]:.0f}} to {{below: adam_lams[3]:.0f}} $\sqrt{ab}$ grows by a factor of {{below: typical[3] / typical[1]:.1f}}. It falls again when little is left of the factors.
 #
 # If $\sqrt{\hat v}$ differs between entries, we let $a$ be its mean over those of $U$, weighted by the squared entries of $U$, and $b$ the same for $V$. Then the equations of step 2 need not hold entry by entry, only after multiplying by the factor and adding up:
 # $\langle E, UV^\top\rangle = -\lambda a\lVert U\rVert_F^2 = -\lambda b\lVert V\rVert_F^2$. What single directions lose may differ.
@@ -1588,7 +1587,8 @@ U, V, optimizer = adapter(10.0, seeds(5)[0])
 a, b = typical_gradient(U, optimizer), typical_gradient(V, optimizer)
 one_amount = 10.0 * np.sqrt(a * b)  # λ√(ab)
 taken = change[:4] - torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
-*of_small, by_small = adapter(0.01, seeds(5)[0], size=25)
+few = 25  # examples in a batch
+*of_small, by_small = adapter(0.01, seeds(5)[0], size=few)
 root_25 = np.prod([typical_gradient(w, by_small) for w in of_small]) ** 0.5
 
 # %% [markdown]
@@ -1741,7 +1741,7 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value, and by (4.10) it would take only {{by_rule[0]:.4f}}, at rest, at PyTorch's default of {{adam_lams[0]}}.
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value; at PyTorch's default of {{adam_lams[0]}} it would take {{by_rule[0]:.4f}}, at rest.
 #
 # <details>
 # <summary>Details of the test, and what AdamW takes at λ = 1 and at larger λ</summary>
@@ -1754,7 +1754,7 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times, with batches of 100.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1833,7 +1833,7 @@ assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
 # %% [markdown]
 # **In use.** A direction is *in use* if the data ask for it. Under SGD, learning soon brings what it lacks, $\hat s-uv$, to $2\lambda uv/(u^2+v^2)$, which is λ if $u = v$. **So it loses λ about as soon as it is learned, if its factors $u$ and $v$ are about equally large.**
 #
-# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. Where the learned change is small beside $V$, decay takes little at first. Each step multiplies $v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more:** in Figure 4.15 {{below: late[0]:.2f}} of λ once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ steps, and {{below: late[2]:.2f}} after three times as many.
+# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. Where the learned change is small beside $V$, decay takes little at first. Each step multiplies $v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more:** in Figure 4.15 {{below: late[0]:.2f}} of λ once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: late[2]:.2f}} after {{below: grown[1.0].size:,}}.
 
 # %% tags=["hide-input"]
 def growing(steps, u, v, lr=0.1, weight_decay=0.001, a=1.0, b=1.0):
@@ -1908,12 +1908,12 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
 # - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
-# - **For AdamW on an adapter,** decide what decay is to take, say a tenth of the largest singular value. Train without decay, and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again (also if batches or clipping change), and raise λ if too little is taken.
+# - **For AdamW on an adapter,** decide what decay is to take, say a tenth of the largest singular value. Train without decay, and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again, and raise λ if too little is taken.
 # - **Keep ηλ well below 1.** If (4.10) asks for a larger λ, decay cannot take that amount.
-# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions, and takes less than (4.10) says from a change that is small beside $V$.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions, and to a change that is small beside $V$.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
-# **Limit.** All directions lose the same amount only if inputs are whitened. For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$ (proof in §4.11), so it pulls towards $W_0$.
+# **Limit.** All directions lose the same amount only if inputs are whitened.
 #
 # **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
@@ -1996,7 +1996,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # $\sqrt{ab} = 0.004$, so by (4.10) $\lambda = 0.1$ takes 0.0004 from each direction in use, at rest. That is next to nothing if singular values are near 0.1, say.
 #
-# $1/(2\eta\lambda)$ is 25,000 steps, so 10,000 of them multiply $au^2-bv^2$ by $e^{-0.4} = 0.67$. Where $\sqrt a\,|u|$ and $\sqrt b\,|v|$ were nearly equal from the start, the 0.0004 are gone all the same. Where $U$ began at 0 and $V$ was large, only part of them is.
+# As $1/(2\eta\lambda)$ is 25,000 steps, 10,000 of them multiply $bv^2-au^2$ by $e^{-0.4} = 0.67$. Where $\sqrt a\,|u|$ and $\sqrt b\,|v|$ were nearly equal from the start, this is gone all the same. Where $U$ began at 0 and $V$ was large, only part of them is.
 #
 # An idle factor keeps $e^{-0.2} = 0.82$ of its strength, and a product of two idle factors 0.67.
 #
