@@ -113,8 +113,8 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
              f"{drawn[1]['_unwanted'].y.size} of them rings; the other "
              f"{drawn[1]['_zero'].y.size} are in the grey band.",
              number="4.1", caption="Crosses are below a millionth, though not exactly zero; "
-             "their height means nothing. Rings are weights that are zero at the minimum of loss plus L1 penalty. One "
-             "run each.")
+             "their height means nothing. Rings are weights that are zero at the minimum of "
+             "loss plus L1 penalty. One run each.")
 
 # %% [markdown]
 # **The penalty that should give zeros gives none. Weight decay brings {{drawn[1]["_zero"].y.size}} of the {{len(w_product)}} weights below a millionth.**
@@ -248,7 +248,7 @@ def draw_slopes(ax, threshold, z):
 # %% tags=["hide-input"]
 def mark_threshold(ax, threshold, weight_decay):
     ax.annotate("", (1.7, 1.7), (1.7, soft(1.7, threshold)), arrowprops={"arrowstyle": "<->"})
-    ax.text(1.76, 1.58, "λ₁", va="center", fontsize=9)
+    ax.text(1.78, 1.46, "λ₁", va="center", fontsize=9)
     ax.text(0, -1.05, "|z| ≤ λ₁", ha="center", color=figures.GREY)
     ax.text(2.5, -1.5, f"λ₁ = {threshold:g}, λ₂ = {weight_decay:g}", ha="right", fontsize=9)
 
@@ -1872,8 +1872,7 @@ drawn = figures.drawn(ax)
 figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
              f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, which is λ below ŝ, and stays. "
              f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
-             f"to {drawn['_1'].at(slow):.4f} after {slow:,} steps and {drawn['_1'].y[-1]:.4f} "
-             "in the end.", number="4.15",
+             f"to {drawn['_1'].at(slow):.4f} at the dashed line and {drawn['_1'].y[-1]:.4f} in the end.", number="4.15",
              caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
              "The axis shows only values near ŝ; at rest a product is λ below it.")
 
