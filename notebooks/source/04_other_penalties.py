@@ -1872,7 +1872,8 @@ drawn = figures.drawn(ax)
 figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
              f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, which is λ below ŝ, and stays. "
              f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
-             f"to {drawn['_1'].at(slow):.4f} at the dashed line and {drawn['_1'].y[-1]:.4f} in the end.", number="4.15",
+             f"to {drawn['_1'].at(5000):.4f} at the dashed line and {drawn['_1'].y[-1]:.4f} "
+             "in the end.", number="4.15",
              caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
              "The axis shows only values near ŝ; at rest a product is λ below it.")
 
