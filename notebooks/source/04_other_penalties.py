@@ -1799,7 +1799,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # (4.8) and (4.10) hold at rest. When is the amount taken?
 #
 # **Idle.** An input that is 0 in all examples gives its row of $V$ no gradient. A factor is *idle* if its gradient is exactly 0 in every step. It only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
-# At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} or {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %.
+# At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % (one idle: {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %).
 
 # %% tags=["hide-input"]
 eta, weak, taken_steps = 0.0002, 0.01, 10_000
@@ -1872,8 +1872,8 @@ drawn = figures.drawn(ax)
 figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
              f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, which is λ below ŝ, and stays. "
              f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
-             f"to {drawn['_1'].at(5000):.4f} at the dashed line and {drawn['_1'].y[-1]:.4f} "
-             "in the end.", number="4.15",
+             f"to {drawn['_1'].at(5000):.4f} at the dashed line and "
+             f"{drawn['_1'].y[-1]:.4f} in the end.", number="4.15",
              caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
              "The axis shows only values near ŝ; at rest a product is λ below it.")
 
