@@ -1870,7 +1870,7 @@ _ = ax.set_title("From a large V, decay takes λ late")
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
 figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
-             f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, which is λ below ŝ, and stays. "
+             f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, λ below ŝ, and stays. "
              f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
              f"to {drawn['_1'].at(5000):.4f} at the dashed line and "
              f"{drawn['_1'].y[-1]:.4f} in the end.", number="4.15",
