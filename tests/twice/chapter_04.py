@@ -561,13 +561,14 @@ def furthest(eta: float, steps: int) -> float:
     return float(max(abs(w) for w, at_rest in ends if at_rest == 0) / (eta * 5))
 
 
-def zeros_by_proximal(steps: int) -> int:
+def zeros_by_proximal(steps: int, lam: float = 5.0) -> int:
     """Weights that are exactly zero after so many proximal steps of η = 0.02."""
     _, X, y = patients()
     w, H, q = np.zeros(64), X.T @ X / len(X), X.T @ (y - y.mean()) / len(X)
     for _ in range(steps):
         w = w - 0.02 * (H @ w - q)
-        w = np.where(w > 0.1, w - 0.1, np.where(w < -0.1, w + 0.1, 0.0))
+        edge = 0.02 * lam
+        w = np.where(w > edge, w - edge, np.where(w < -edge, w + edge, 0.0))
     return sum(weight == 0 for weight in w)
 
 
@@ -636,3 +637,39 @@ def runs(way: Way, k: int) -> tuple[Array, Array, Array, Array]:
     columns = [sorted(found["s"][:, j, k]) for j in range(len(lams))]
     means, low, high = zip(*[(sum(c) / 5, c[0], c[-1]) for c in columns], strict=True)
     return np.array(x), np.array(means), np.array(low), np.array(high)
+
+
+def one_product(
+    decay: float,
+    eta: float,
+    steps: int,
+    start: tuple[float, float],
+    wanted_s: float,
+    a: float = 1.0,
+    b: float = 1.0,
+) -> Array:
+    """After each step on ½(uv − ŝ)², slopes divided by a and b: what uv lacks, u² + v² and u² − v²."""
+    (u, v), path = start, []
+    for _ in range(steps):
+        gap = wanted_s - u * v
+        u, v = u * (1 - eta * decay) + eta * gap * v / a, v * (1 - eta * decay) + eta * gap * u / b
+        path.append((wanted_s - u * v, u * u + v * v, u * u - v * v))
+    return np.array(path)
+
+
+@cache
+def under_adam() -> tuple[float, float]:
+    """Correlated inputs, slopes divided by a and b: the slopes' norm and their pull on W, in λ√(ab)."""
+    rng, a, b, decay = np.random.default_rng(3), 0.5, 0.02, 0.6
+    covariance = np.array([[1.0, 0.6, 0.2], [0.6, 1.0, -0.1], [0.2, -0.1, 0.5]])
+    target, U, V = (
+        rng.standard_normal((3, 3)),
+        rng.uniform(-1, 1, (3, 5)),
+        rng.uniform(-1, 1, (3, 5)),
+    )
+    for _ in range(60_000):
+        E = (U @ V.T - target) @ covariance
+        U, V = U - 0.002 * (E @ V / a + decay * U), V - 0.002 * (E.T @ U / b + decay * V)
+    W, scale = U @ V.T, decay * np.sqrt(a * b)
+    E = (W - target) @ covariance
+    return singular(E)[0] / scale, -(E * W).sum() / (scale * singular(W).sum())
