@@ -48,9 +48,8 @@ def batches(seed: int, n: int, size: int) -> Iterator[Array]:
 
 def factors(name: str, sizes: Sequence[int]) -> list[float]:
     """What multiplies each layer's λ, with a product of 1."""
-    each = {"sum": lambda a, b: 1.0, "mean": lambda a, b: 1 / (a * b)}
-    each["fans"] = lambda a, b: 1 / a + 1 / b
-    raw = [each[name](a, b) for a, b in pairwise(sizes)]
+    every = [(1.0, 1 / (a * b), 1 / a + 1 / b) for a, b in pairwise(sizes)]
+    raw = [each[NAMES.index(name)] for each in every]
     return [f / (raw[0] * raw[1] * raw[2]) ** (1 / 3) for f in raw]
 
 
@@ -130,7 +129,7 @@ def first_share() -> float:
     """What 120,000 of 123,000 numbers from N(0, 1) have of the sum of their squares."""
     rng = np.random.default_rng(0)
     first = sum(v * v for v in rng.standard_normal(120_000).tolist())
-    return first / (first + sum(v * v for v in rng.standard_normal(3_000).tolist()))
+    return float(first / (first + sum(v * v for v in rng.standard_normal(3_000).tolist())))
 
 
 def rate(name: str, inputs: int, outputs: int) -> float:
@@ -141,7 +140,7 @@ def rate(name: str, inputs: int, outputs: int) -> float:
         "mean": (w**2).mean(),
         "fans": (w**2).mean() * (inputs + outputs),
     }
-    (0.5 * penalty[name]).backward()  # type: ignore[no-untyped-call]
+    (0.5 * penalty[name]).backward()
     assert w.grad is not None
     return float(w.grad[0, 0])
 
@@ -234,7 +233,7 @@ def learnt(width: int, lam1: float, lam2: float) -> tuple[Array, Array]:
 def outputs(weights: tuple[Array, Array], x: Array) -> Array:
     """Of each data set's network, for its own inputs."""
     w, v = weights
-    return np.einsum("snh,sh->sn", np.maximum(np.einsum("sni,shi->snh", x, w), 0), v)
+    return np.asarray(np.einsum("snh,sh->sn", np.maximum(np.einsum("sni,shi->snh", x, w), 0), v))
 
 
 def along(weights: tuple[Array, Array]) -> Array:
@@ -270,7 +269,8 @@ def unbalanced(lam1: float, lam2: float) -> float:
 def branches(curve: Array) -> tuple[float, float]:
     """Slopes of a curve left of −1 and right of 1."""
     x = np.array([k / 20 for k in range(-50, 51)])
-    return tuple(stats.linregress(x[part], curve[part]).slope for part in (x < -1, x > 1))  # type: ignore[return-value]
+    left, right = (stats.linregress(x[part], curve[part]).slope for part in (x < -1, x > 1))
+    return float(left), float(right)
 
 
 # ---- Bayes --------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ def linear_variance() -> float:
         torch.nn.Linear(200, 50)
         values = torch.nn.Linear(50, 800).weight.detach().flatten().tolist()
     mean = sum(values) / len(values)
-    return sum((v - mean) ** 2 for v in values) / (len(values) - 1)
+    return float(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
 
 
 def copied(copies: int, lam: float) -> Array:

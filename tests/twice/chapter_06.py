@@ -53,7 +53,7 @@ def left_over() -> float:
     X = patients()[0] / 100
     ones = np.ones(len(X))
     shown = Ridge(alpha=0.1 * len(X), fit_intercept=False, solver="svd").fit(X, ones).predict(X)
-    return 1 - sum(shown.tolist()) / len(X)
+    return float(1 - sum(shown.tolist()) / len(X))
 
 
 def by_adamw(shift: float, free: bool) -> Array:
@@ -79,7 +79,8 @@ def by_adamw(shift: float, free: bool) -> Array:
 
 def apart_by_adamw(free: bool) -> float:
     """By how much predictions move at most, less the shift, when targets and start move by 10."""
-    return max(abs(a - b) for a, b in zip(by_adamw(10, free), by_adamw(0, free), strict=True))
+    pairs = zip(by_adamw(10, free).tolist(), by_adamw(0, free).tolist(), strict=True)
+    return float(max(abs(a - b) for a, b in pairs))
 
 
 def line(of_bias: float) -> tuple[float, float]:
