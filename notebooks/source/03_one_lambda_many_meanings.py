@@ -895,10 +895,13 @@ top.minorticks_off(), top.set_xlabel("λ of Adam + L2 that the weight needs: 0.1
 ax.set_title("√v differs from weight to weight, as does the λ\nit needs: large weights need more",
              pad=14)
 drawn = figures.drawn(ax)
+
+# %% tags=["hide-input"]
 figures.show(fig, "Two histograms of √v on a logarithmic axis from 0.00001 to 0.1. Grey bars, the "
              "share of the weights, rise slowly to a peak near 0.01 and then fall steeply. An "
              "orange outline, the share of Σw², is lower at the left and has a higher peak. A "
-             f"dotted line at {drawn['_left'].x[0]:.4f} marks the mean weighted by w².", number="3.7",
+             f"dotted line at {drawn['_left'].x[0]:.4f} marks the mean weighted by w².",
+             number="3.7",
              caption="Five networks after 600 steps of AdamW with λ = 0.1. Bars count weights, "
              "the outline counts each weight as often as its square. Both leave out the "
              f"{100 * left_out:.0f} % of the weights with √v below 0.00001, at the left edge: "
