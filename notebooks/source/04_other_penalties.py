@@ -528,7 +528,7 @@ by_size = [*(zeros_left[size][0] for size in (32, 128, 256)), zero.sum()]
 assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 
 # %% [markdown]
-# **For exact zeros, take proximal steps, on full batches.**
+# **For exact zeros, take proximal steps on full batches.**
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -743,7 +743,7 @@ assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats non
 
 # %% [markdown]
 # **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
-# Even at the λ that is best in the test the Lasso has a loss of {{best["Lasso, 64"].mean():.0f}}. That is below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
+# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -794,8 +794,8 @@ for k, (name, w) in enumerate(of_copies.items()):
     color = (OF_L1, figures.PINK)[k]
     ax.plot(w[:, 0] / w[:, :2].sum(1), k + np.linspace(-0.28, 0.28, 20), "o", ms=4, alpha=0.7,
             mew=0, color=color, label=f"_{name}")
-    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} of 11 zero", va="center", color=color,
-            fontsize=9)
+    zeros_of = f"{(w == 0).sum(1).mean():.1f} of {w.shape[1]} zero"
+    ax.text(1.07, k, zeros_of, va="center", color=color, fontsize=9)
 ax.set(xlim=(-0.05, 1.36), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(2), list(of_copies)), ax.grid(axis="y", visible=False)
@@ -891,9 +891,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# So §4.1's second run finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. None is exactly zero, because pairs only approach it.
-#
-# (A ReLU unit, too, has a pair of factors: its ingoing and its outgoing weights. At rest, decay λ costs λ times the product of their lengths: [Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614).)
+# So §4.1's second run finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. None is exactly zero: pairs only approach it.
 
 # %% tags=["hide-input"]
 claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
@@ -920,6 +918,8 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
 # (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which is not convex then.)
+#
+# (A ReLU unit, too, has a pair of factors: its ingoing and its outgoing weights. At rest, decay λ costs λ times the product of their lengths: [Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614).)
 #
 # </details>
 #
@@ -1313,7 +1313,8 @@ assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one b
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
       "and of less than a millionth at λ = 1.1 ‖E‖₂",
       measured=s_raw[shares == 0.9, 0], above=0.001)
-assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the threshold"
+beyond = shares == 1.1
+assert s_raw[beyond].max() < 1e-6, "a direction survives above the threshold"
 
 # %% [markdown]
 # ## 4.9 What decay on an adapter pulls towards
@@ -1419,7 +1420,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
              "AdamW divides it by √v̂, here 0.02.")
 
 # %% [markdown]
-# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $uv$ that lacks $e = \hat s-uv$. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero: what is lacking is $\lambda\sqrt{ab}$. For matrices the same holds for each direction, if inputs are whitened, and $U$ and $V$ have more columns than directions survive:
+# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $uv$ that lacks $e = \hat s-uv$. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero: what is lacking is $\lambda\sqrt{ab}$. For matrices the same holds for each direction, under the conditions of (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
@@ -1443,7 +1444,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # </details>
 #
-# This function measures $a$, and from the other factor $b$, after training:
+# After training, this function measures $a$ from $U$, and $b$ from $V$:
 
 # %%
 @torch.no_grad()
@@ -1698,7 +1699,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # (4.8) and (4.10) hold at rest. When is the amount taken? That depends on how the factors begin, and on their gradients.
 #
-# **Idle.** An input that is 0 in all examples gives its row of $V$ no gradient. A factor is *idle* if its gradient is exactly 0 in every step. It only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
+# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
 # At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % (one idle: {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %).
 
 # %% tags=["hide-input"]
@@ -1765,7 +1766,7 @@ ax.axvline(slow, color=figures.GREY, lw=0.8, ls="--")
 ax.text(slow + 150, 0.10012, "1/(2ηλ) steps", color=figures.GREY, fontsize=9)
 ax.set(xlabel="step", ylabel="product uv", xlim=(-100, 3 * slow), ylim=(0.0987, 0.1003))
 ax.set_xticks([0, slow, 2 * slow, 3 * slow]), ax.set_yticks([0.099, 0.1], ["ŝ − λ", "ŝ"])
-_ = ax.set_title("From a large V, decay takes λ late")
+_ = ax.set_title("From a large v, decay takes λ late")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
@@ -1777,9 +1778,6 @@ figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the 
              caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
              "The axis shows only values near ŝ; at rest a product is λ below it.")
 
-# %% [markdown]
-# Under AdamW balance means $\sqrt a\,|u| = \sqrt b\,|v|$, and each step multiplies $bv^2-au^2$ by about $1-2\eta\lambda$.
-
 # %% tags=["hide-input"]
 equal, balanced = ((0.1 - growing(slow // 10, u, 0.1 / u, a=0.2, b=3.2)[-1]) / 0.0008
                    for u in (0.1**0.5, 0.4**0.5))  # |u| = |v|, or √a|u| = √b|v|; λ√(ab) = 0.0008
@@ -1787,9 +1785,11 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 
 # %% [markdown]
 # <details>
-# <summary>Why differences only decay, and where batch noise hides the decay</summary>
+# <summary>The same under AdamW, and where batch noise hides the decay</summary>
 #
-# If slopes are divided by $a$ in $u$ and by $b$ in $v$, a step changes $au^2$ by about $2\eta\,(euv-\lambda au^2)$, and $bv^2$ by about $2\eta\,(euv-\lambda bv^2)$. What learning adds is the same in both, so the difference only decays.
+# Under AdamW balance means $\sqrt a\,|u| = \sqrt b\,|v|$, and each step multiplies $bv^2-au^2$ by about $1-2\eta\lambda$.
+#
+# For if slopes are divided by $a$ in $u$ and by $b$ in $v$, a step changes $au^2$ by about $2\eta\,(euv-\lambda au^2)$, and $bv^2$ by about $2\eta\,(euv-\lambda bv^2)$. What learning adds is the same in both, so the difference only decays.
 #
 # If η changes during training, use its mean. Under AdamW a gradient that is 0 only on average does not make a factor idle: batch noise keeps its entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ above that is {{(eta / (2 * weak)) ** 0.5:.1f}}.
 #
@@ -1885,7 +1885,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # By (4.8) add λ to each that is not zero: {{0.812 + 0.1:.3f}}, {{0.344 + 0.1:.3f}} and {{0.051 + 0.1:.3f}}. Of every other direction the log says only that the data wanted at most 0.1, perhaps nothing. From λ = {{0.812 + 0.1:.3f}} on, none is left.
 #
-# With $c = \frac12$ the change is half of $UV^\top$, and decay takes $\lambda/c = {{0.1 / 0.5:.1f}}$ of it: {{0.812 / 2 + 0.2:.3f}}, {{0.344 / 2 + 0.2:.3f}} and {{0.051 / 2 + 0.2:.3f}}, and at most 0.2 elsewhere. None is left once $\lambda/c$ reaches {{0.812 / 2 + 0.2:.3f}}, that is, from λ = {{(0.812 / 2 + 0.1 / 0.5) * 0.5:.3f}} on.
+# With $c = \frac12$ the change is half of $UV^\top$, and decay takes $\lambda/c = {{0.1 / 0.5:.1f}}$ of it: {{0.812 / 2 + 0.2:.3f}}, {{0.344 / 2 + 0.2:.3f}} and {{0.051 / 2 + 0.2:.3f}}, and at most 0.2 elsewhere. None is left once $\lambda/c$ reaches {{0.812 / 2 + 0.2:.3f}}, that is, from λ = {{0.5 * (0.812 / 2 + 0.2):.3f}} on.
 #
 # </details>
 #
