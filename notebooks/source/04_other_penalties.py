@@ -968,15 +968,14 @@ most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
-told = f"Direction 1 tells {tall[0]} and {tall[1]} …"
-axes[0].set_title(told, loc="left").set_in_layout(False)
-_ = axes[2].set_title(f"… from {deep[0]} and {deep[1]}", loc="left")
+_ = axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
 
 # %% tags=["hide-input"]
 bars = figures.drawn(axes[2])["_answer"].y
 by_height = bars.argsort()
 high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
+told = axes[0].set_title(f"Direction 1 tells {high[0]} and {high[1]} …", loc="left")
+told.set_in_layout(False), axes[2].set_title(f"… from {low[0]} and {low[1]}", loc="left")
 figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
              f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
              f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
