@@ -103,6 +103,7 @@ _ = axes[0].text(32, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
+assert of_l2.size, "no pair of factors has left zero"
 axes[0].set_title(f"L1: {64 - of_l1.size} below 10⁻⁶")
 axes[1].set_title(f"L2 on u, v: {drawn[1]['_zero'].y.size} below 10⁻⁶")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
