@@ -103,6 +103,7 @@ _ = axes[0].text(32, 1e-7, "below 10⁻⁶", color=figures.GREY, ha="center", va
 # %% tags=["hide-input"]
 drawn = [figures.drawn(ax) for ax in axes]
 of_l1, of_l2 = drawn[0]["_kept"].y, drawn[1]["_kept"].y
+assert of_l2.size, "no pair of factors has left zero"
 axes[0].set_title(f"L1: {64 - of_l1.size} below 10⁻⁶")
 axes[1].set_title(f"L2 on u, v: {drawn[1]['_zero'].y.size} below 10⁻⁶")
 figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size} weights under L1 "
@@ -117,7 +118,7 @@ figures.show(fig, f"Two panels with one logarithmic axis. Left, the {of_l1.size}
              "loss plus L1 penalty. One run each.")
 
 # %% [markdown]
-# **The penalty that should give zeros gives none. Weight decay brings {{drawn[1]["_zero"].y.size}} of the {{len(w_product)}} weights below a millionth.**
+# **The penalty that should give zeros gives none. Weight decay brings {{drawn[1]["_zero"].y.size}} of the {{len(w_product)}} weights below a millionth.** §4.2 to 4.4 explain the first run, and §4.6 the second.
 
 # %% tags=["hide-input"]
 claim("04-none", "an L1 penalty added to the loss brings none of 64 weights below a millionth",
@@ -126,10 +127,10 @@ claim("04-none", "an L1 penalty added to the loss brings none of 64 weights belo
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. No weights with a penalty of at most $t$ have a lower loss: their sum would be below the minimum.
+# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. Then no weights with a penalty of at most $t$ have a lower loss, because their loss plus penalty would be below the minimum.
 #
 # For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
-# The loss's minimum $\hat w$ lies outside. Let a curve of equal loss grow around $\hat w$: where it first meets the region lies $w^*$.
+# The loss's minimum $\hat w$ lies outside. Let a curve of equal loss grow around $\hat w$. The point where it first meets the region is $w^*$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -185,7 +186,9 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 
 # %% [markdown]
 # At the best point of a circle the arrow $-\nabla L$ points straight
-# outwards, so $w_2$ is zero only if the arrow is horizontal. On a diamond, a move lowers a convex loss only if it makes an acute angle with the arrow. If the arrow lies in the
+# outwards, so $w_2$ is zero only if the arrow is horizontal.
+#
+# On a diamond, a move lowers a convex loss only if it makes an acute angle with the arrow. The *fan* at the corner lies between the outward normals of its two edges. If the arrow lies in the
 # fan, its angle with both edges is a right angle or more. Every move into the diamond is a sum of moves along the edges, so none lowers the loss: the corner is best.
 # **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
 #
@@ -329,7 +332,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 # %% [markdown]
 # ## 4.4 Exact zeros need a threshold
 #
-# **L1's minimum has exact zeros (§4.3), but gradient steps miss them.**
+# **L1's minimum has exact zeros (§4.3), but gradient steps miss them.** Why, and which steps find them?
 #
 # At 0, $|w|$ has a kink and no slope. PyTorch uses the slope 0 there. No choice makes zeros, because a step hardly ever lands on 0.
 # Take a weight that should be zero. Let the loss's slope in it be $g$ throughout, with $|g|<\lambda$.
@@ -339,7 +342,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
-# A *proximal step* first takes the gradient step for the loss alone, to $z_i = w_i-\eta g_i$. Then it
+# A *proximal step* hits zero. It first takes the gradient step for the loss alone, to $z_i = w_i-\eta g_i$. Then it
 # moves to the minimum of $\frac12(w-z_i)^2+\eta\lambda|w|$: the first term keeps $w$ near $z_i$, the second pulls it to 0. That is the problem of §4.3, with the threshold ηλ:
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
@@ -359,8 +362,7 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 # along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
-# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
-# But *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
+# On small batches, *dual averaging* thresholds the mean of all gradients: [Xiao, 2010](https://jmlr.org/papers/v11/xiao10a.html).
 #
 # For both penalties (4.2) takes the place of soft thresholding. Zou and Hastie call that minimum the *naive* elastic net: theirs multiplies it by $1+\lambda_2$ again.
 #
@@ -397,9 +399,10 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero.
 #
-# On small batches most zeros are lost again.
+# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
+# At η = 0.02 batches of 256 keep {{below: zeros_left[256][0]:.0f}} of the zeros, and batches of 32 only {{below: zeros_left[32][0]:.0f}}.
 
 # %% tags=["hide-input"]
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -471,7 +474,7 @@ for k, (eta, color) in enumerate(((0.02, figures.PINK), (0.002, "white"))):
     bottom.text(3.43, (24, 10)[k], f"{('full', 'open')[k]}: η = {eta:g}", color=figures.PINK)
 bottom.set(xlabel="patients in a batch", ylabel="zeros left", ylim=(0, 60), xlim=(-0.5, 4.55))
 bottom.set_xticks(range(4), [f"all {n}", *map(str, sizes)]), bottom.grid(axis="x", visible=False)
-bottom.set_title("Small batches lose most zeros")
+bottom.set_title("Smaller batches keep fewer zeros")
 panels = (*axes, bottom)
 
 # %% tags=["hide-input"]
@@ -526,7 +529,7 @@ by_size = [*(zeros_left[size][0] for size in (32, 128, 256)), zero.sum()]
 assert min(np.diff(by_size)) > 0, "larger batches do not lose fewer zeros"
 
 # %% [markdown]
-# **For exact zeros, threshold after each step, on full batches.**
+# **For exact zeros, take proximal steps on full batches.**
 
 # %% tags=["hide-input"]
 edge = torch.tensor([-1e-9, 0.0, 1e-9], dtype=torch.float64, requires_grad=True)
@@ -559,7 +562,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to drop inputs?
 #
-# As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
+# Are zeros of use? As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %% tags=["hide-input"]
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
@@ -626,7 +629,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# Which predicts better? In each of 20 splits we train on 100 patients,
+# Which predicts better? In [chapter 1](01_what_an_l2_penalty_does.ipynb) ridge could not undo the harm that {{X.shape[1] - 10}} extra inputs did. Can the Lasso? In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}.
 
 # %% tags=["hide-input"]
@@ -741,6 +744,7 @@ assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats non
 
 # %% [markdown]
 # **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
+# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -766,7 +770,7 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 #
 # </details>
 #
-# Which of two near-copies is kept? We replace BMI by two noisy copies of it (Figure 4.7).
+# If two inputs are near-copies, which is kept? We replace BMI by two noisy copies of it (Figure 4.7).
 # **The Lasso's choice jumps from sample to sample. The elastic net still makes zeros, but keeps both, because a squared penalty makes two halves cheaper than one whole: $2\cdot(\frac12)^2<1^2$.**
 
 # %% tags=["hide-input"]
@@ -791,8 +795,8 @@ for k, (name, w) in enumerate(of_copies.items()):
     color = (OF_L1, figures.PINK)[k]
     ax.plot(w[:, 0] / w[:, :2].sum(1), k + np.linspace(-0.28, 0.28, 20), "o", ms=4, alpha=0.7,
             mew=0, color=color, label=f"_{name}")
-    ax.text(1.07, k, f"{(w == 0).sum(1).mean():.1f} of 11 zero", va="center", color=color,
-            fontsize=9)
+    zeros_of = f"{(w == 0).sum(1).mean():.1f} of {w.shape[1]} zero"
+    ax.text(1.07, k, zeros_of, va="center", color=color, fontsize=9)
 ax.set(xlim=(-0.05, 1.36), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(2), list(of_copies)), ax.grid(axis="y", visible=False)
@@ -888,7 +892,7 @@ claim("04-balanced", "the two factors of every weight have the same size",
       measured=u.detach().abs() - v.detach().abs(), equals=0, within=1e-6)
 
 # %% [markdown]
-# So §4.1's second run finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth.
+# So §4.1's second run finds the Lasso: {{pairs_below}} of its {{zero.sum()}} zeros end below a millionth. None is exactly zero: pairs only approach it.
 
 # %% tags=["hide-input"]
 claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends further from the "
@@ -915,6 +919,8 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # So every such point that is not a saddle satisfies the conditions of §4.4, and is a minimum of the Lasso.
 # (More than two factors differ: $L$ of them cost at least $\frac L2|w|^{2/L}$, which is not convex then.)
+#
+# (A ReLU unit, too, has a pair of factors: its ingoing and its outgoing weights. At rest, decay λ costs λ times the product of their lengths: [Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614).)
 #
 # </details>
 #
@@ -963,14 +969,14 @@ most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
-axes[0].set_title("Most and least of q₁ …", loc="left").set_in_layout(False)
-_ = axes[2].set_title("… and the answer p₁", loc="left")
+_ = axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
 
 # %% tags=["hide-input"]
 bars = figures.drawn(axes[2])["_answer"].y
 by_height = bars.argsort()
 high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
+told = axes[0].set_title(f"Direction 1 tells {high[0]} and {high[1]} …", loc="left")
+told.set_in_layout(False), axes[2].set_title(f"… from {low[0]} and {low[1]}", loc="left")
 figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
              f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
              f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
@@ -987,7 +993,7 @@ figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]},
 #
 # $$\min_{UV^\top = W}\;\tfrac12\big(\lVert U\rVert_F^2+\lVert V\rVert_F^2\big)\;=\;\lVert W\rVert_*. \tag{4.7}$$
 #
-# At rest gradient and decay cancel. Then the factors are the cheapest for their product, so their decay costs $\lambda\lVert W\rVert_*$
+# Training is *at rest* where gradient and decay cancel. There the factors are the cheapest for their product, so their decay costs $\lambda\lVert W\rVert_*$
 # ([Srebro, Rennie and Jaakkola, 2004](https://proceedings.neurips.cc/paper/2004/hash/e0688d13958a19e087e123148555e4b4-Abstract.html); proofs below).
 #
 # <details>
@@ -1023,7 +1029,7 @@ figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]},
 # So every point of rest that is no saddle is a minimum. Step 2 leads down from the saddles, and if training converges, small enough steps of gradient descent avoid such saddles from almost every
 # start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
 #
-# (The theorem says nothing about special starts, such as $v = 0$ in §4.1 and $U = 0$ in §4.11, nor that our η = 1 is small enough. There only the runs show it.)
+# (The theorem says nothing about special starts, such as $v = 0$ in §4.1 and $U = 0$ in §4.10, nor that our η = 1 is small enough. There only the runs show it.)
 #
 # </details>
 #
@@ -1252,7 +1258,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# With correlated inputs directions change with λ, and we can predict only where the last one vanishes. Let $E$ be the loss's gradient at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.**
+# If inputs are correlated, the patterns of the directions change with λ. Then we can predict only where the last direction vanishes. Let $E$ be the loss's slopes at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.** One backward pass at $W = 0$ gives it, before any training.
 #
 # <details>
 # <summary>Proof</summary>
@@ -1307,114 +1313,11 @@ assert 9 > lasting[0] > lasting[1] > lasting[2] > 0, "directions do not go one b
 claim("04-raw", "On raw pixels the strongest direction has a singular value of {} at λ = 0.9 ‖E‖₂, "
       "and of less than a millionth at λ = 1.1 ‖E‖₂",
       measured=s_raw[shares == 0.9, 0], above=0.001)
-assert s_raw[shares == 1.1].max() < 1e-6, "a direction survives above the threshold"
+beyond = shares == 1.1
+assert s_raw[beyond].max() < 1e-6, "a direction survives above the threshold"
 
 # %% [markdown]
-# ## 4.9 Further: units of a network
-#
-# Can weight decay remove whole units? **At rest it is an L1 penalty on the sizes of ReLU units, and
-# may remove some.** A unit's *size* is $\lVert w\rVert\lVert v\rVert$, with ingoing weights $w$ and outgoing weights $v$ ([Neyshabur, Tomioka and Srebro, 2015](https://arxiv.org/abs/1412.6614)).
-
-# %% tags=["hide-input"]
-affine = np.column_stack([ten, np.ones(n)])
-unexplained = y - affine @ np.linalg.lstsq(affine, y, rcond=None)[0]
-patients, bent = torch.tensor(affine), torch.tensor(unexplained / unexplained.std())
-
-# %% tags=["hide-input"]
-def largest_slope(sign, residual, steps=200):
-    """The largest slope of the loss in the size of a unit, by a search from 40 random units."""
-    w = torch.tensor(np.random.default_rng(seeds(1)[0]).standard_normal((40, 11)))
-    for step in range(steps):
-        w = torch.nn.functional.normalize(w)
-        rise = sign * (residual[:, None] * (patients @ w.T > 0)).T @ patients / n
-        w = w + (1 - step / steps) / 2 * torch.nn.functional.normalize(rise)
-    active = torch.relu(patients @ torch.nn.functional.normalize(w).T)
-    return (sign * residual @ active / n).max().item()
-
-
-at_zero = [largest_slope(sign, bent) for sign in (1, -1)]
-
-# %% tags=["hide-input"]
-rng = np.random.default_rng(seeds(1)[0])
-ingoing = torch.tensor(rng.uniform(-0.5, 0.5, (40, 11)), requires_grad=True)
-outgoing = torch.tensor(rng.uniform(-0.5, 0.5, 40), requires_grad=True)
-
-
-def network_loss():
-    return (torch.relu(patients @ ingoing.T) @ outgoing - bent).square().mean() / 2
-
-
-unit_sizes = []
-for _ in range(100):
-    unit_sizes.append((ingoing.norm(dim=1) * outgoing.abs()).detach().numpy())
-    train([ingoing, outgoing], network_loss, lr=0.2, steps=10, weight_decay=0.09)
-unit_sizes.append((ingoing.norm(dim=1) * outgoing.abs()).detach().numpy())
-
-# %% tags=["hide-input"]
-with torch.no_grad():
-    lengths, active = ingoing.norm(dim=1), torch.relu(patients @ ingoing.T)
-    residual = bent - active @ outgoing  # what the network leaves to explain
-    explained = 1 - (residual.square().mean() / bent.square().mean()).item()
-    slopes = (residual @ active / n / lengths * outgoing.sign()).numpy()  # falls in ‖w‖|v|
-    unbalanced = (lengths - outgoing.abs()).abs().max().item()
-    units = (ingoing / lengths[:, None]).numpy()
-plus, stay = outgoing.detach().numpy() > 0, unit_sizes[-1] > 1e-6
-rng = np.random.default_rng(seeds(1)[0])  # drawn again, as above
-w_drawn, a_drawn = rng.uniform(-0.5, 0.5, (40, 11)), rng.uniform(-0.5, 0.5, 40)
-sizes_drawn = np.linalg.norm(w_drawn, axis=1) * np.abs(a_drawn)
-at_end = [largest_slope(sign, residual) for sign in (1, -1)]
-
-# %% tags=["hide-input"]
-rngs = [np.random.default_rng(seed) for seed in seeds(5)[1:]]  # four other starts at once
-w_four, v_four = (torch.tensor(np.array([rng.uniform(-0.5, 0.5, shape) for rng in rngs]))
-                  for shape in ((40, 11), (40, 1)))
-for _ in range(1000):  # the steps above, with gradients by hand
-    hidden = torch.relu(w_four @ patients.T)  # (4 starts, 40 units, patients)
-    short = (bent - v_four.mT @ hidden) / n
-    of_w = v_four * ((short * (hidden > 0)) @ patients)
-    of_v = hidden @ short.mT
-    w_four, v_four = w_four + 0.2 * (of_w - 0.09 * w_four), v_four + 0.2 * (of_v - 0.09 * v_four)
-sizes_four = (w_four.norm(dim=2) * v_four[..., 0].abs()).numpy()
-fade_too = [each[v < 0].max() / each.max()
-            for each, v in zip(sizes_four, v_four[..., 0].numpy(), strict=True)]
-assert sizes_four.max(1).min() > 1e-3, "from another start no unit stays"
-assert max(fade_too) < 1e-3, "from another start a unit with v < 0 stays"
-
-# %% tags=["hide-input"]
-assert stay.sum() < 30, "most units stay"
-assert not (stay & ~plus).any(), "a unit with v < 0 stays"
-assert at_end[1] < 0.09, "at the end a unit with v < 0 could grow"
-assert at_zero[0] > 0.09 > at_zero[1], "not only units with v > 0 can leave zero"
-
-# %% tags=["hide-input"]
-assert np.allclose(unit_sizes[0], sizes_drawn), "other units were drawn"
-assert unit_sizes[0].min() > 1e-6, "a unit is as good as zero before training"
-assert 0 < explained < 0.05, "what is left of the network is of use"
-assert abs(1 - 2 * network_loss().item() - explained) < 1e-9, "not a share of the variance, 1"
-assert unbalanced < 1e-3, "a unit's two sides differ"
-assert np.abs(slopes[unit_sizes[-1] > 1e-3] / 0.09 - 1).max() < 0.1, "a living slope is not λ"
-assert max(slopes.max(), at_end[0]) < 0.09 * 1.1, "a unit has a slope above λ"
-own = (bent @ active / n / lengths * outgoing.detach().sign()).detach().numpy()
-assert (own < np.where(plus, *at_zero) + 1e-6).all(), "the search misses a larger slope"
-
-# %% [markdown]
-# <details>
-# <summary>An example: a network that loses all units with v < 0</summary>
-#
-# Multiply $w$ by $c>0$ and divide $v$ by $c$: no output changes. By (4.6) the cheapest such pair costs $\lVert w\rVert\lVert v\rVert$.
-#
-# When is a unit worth its penalty? Its *rate* says how fast the loss falls as the unit grows: if the size grows by a little, δ, the loss falls by δ times the rate, and the penalty rises by λδ. So a unit survives only if its rate reaches λ. With one output $v$ is a number. With $w$ scaled to length 1, the rate is then the mean of *(target − output) × ReLU(w·x)*, or minus this mean if $v<0$.
-#
-# Our network has 40 units, and its target is what a linear fit of the ten measurements of §4.5 leaves unexplained, scaled to variance 1, so that units have to find what is bent. (Inputs $x$ end with a 1, so the last entry of $w$ is the bias; it decays, too.)
-# If the network's output is 0 everywhere, a search finds rates of at most {{at_zero[0]:.3f}} for $v>0$, and of at most {{at_zero[1]:.3f}} for $v<0$. This suggests a λ between the two, 0.09, to remove all units with $v<0$.
-#
-# In fact, all {{(~plus).sum()}} of them fade below a millionth. Units with $v>0$ grow until no unit's rate is above λ: those with rate λ stay, the others fade. At rest the highest rate is {{at_end[0]:.3f}}, that is, λ, for $v>0$, but only {{at_end[1]:.3f}} for $v<0$, so none of these can stay.
-# From four other starts, too, all units with $v<0$ fall below a thousandth of the largest.
-# This λ is far too large for prediction: the network explains only {{100 * explained:.1f}} % of the variance.
-#
-# </details>
-#
-# ## 4.10 What decay on an adapter pulls towards
+# ## 4.9 What decay on an adapter pulls towards
 #
 # Does decay pull a pretrained network away from what it learned? Not if only an adapter decays. In LoRA ([Hu et al., 2022](https://arxiv.org/abs/2106.09685)) the pretrained matrix $W_0$ is frozen. Only a
 # change of low rank, the *adapter* $UV^\top$, is trained and decayed: $W = W_0+UV^\top$. By (4.7), for every $W$ that the adapter can reach,
@@ -1478,7 +1381,7 @@ figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained 
 #
 # </details>
 #
-# ## 4.11 How little AdamW takes
+# ## 4.10 How little AdamW takes
 #
 # AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)), but not the decay. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
@@ -1517,18 +1420,14 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
              "AdamW divides it by √v̂, here 0.02.")
 
 # %% [markdown]
-# What if $\sqrt{\hat v}$ is $a$ everywhere in $U$, and $b$ everywhere in $V$? For whitened inputs, if $U$ and $V$ have more columns than directions survive,
+# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $uv$ that lacks $e = \hat s-uv$. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero: what is lacking is $\lambda\sqrt{ab}$. For matrices the same holds for each direction, under the conditions of (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It must be measured after training: (4.10) explains, and does not predict.
-#
-# **Most of it is batch noise.** At $\lambda = {{below: adam_lams[0]}}$ we find {{below: root_100:.3f}} with batches of {{below: 4 * few}}, as in all other runs, and {{below: root_25:.3f}} with {{below: few}}: the same λ then takes about twice as much.
+# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It is known only after training, so (4.10) explains and does not predict.
 #
 # <details>
-# <summary>Proof, and why √(ab) depends on λ</summary>
-#
-# For one product $w = uv$ with the loss $\frac12(w-\hat s)^2$, the slope in $w$ is $-e$, with $e = \hat s-w$. Steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e = \lambda\sqrt{ab}$, unless both factors are zero. For matrices:
+# <summary>Proof for matrices, and why √(ab) depends on λ</summary>
 #
 # 1. Let $E$ be the slopes of the loss in $UV^\top$. Training rests where Adam's step and the decay cancel: $EV/a = -\lambda U$ and $E^\top U/b = -\lambda V$.
 # 2. So $EV+\lambda aU$ and $E^\top U+\lambda bV$ vanish: the loss plus
@@ -1545,7 +1444,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 #
 # </details>
 #
-# This function measures $a$ and $b$ after training:
+# After training, this function measures $a$ from $U$, and $b$ from $V$:
 
 # %%
 @torch.no_grad()
@@ -1755,6 +1654,8 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 # </details>
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
+#
+# What makes up $\sqrt{ab}$? **When decay is weak, it is mostly batch noise.** At $\lambda = {{adam_lams[0]}}$ we find {{root_100:.3f}} with batches of {{4 * few}}, as in all other runs, and {{root_25:.3f}} with {{few}}: the same λ then takes about twice as much. Strong decay holds the weights away from the loss's minimum, and then the mean gradient counts, too.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1794,11 +1695,11 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
       measured=[*(one_adapter - by_adamw[0, 3]), one_amount - reach[0, 3]], equals=0, within=1e-6)
 
 # %% [markdown]
-# ## 4.12 When decay takes it
+# ## 4.11 When decay takes it
 #
-# (4.8) and (4.10) hold at rest. When is the amount taken?
+# (4.8) and (4.10) hold at rest. When is the amount taken? That depends on how the factors begin, and on their gradients.
 #
-# **Idle.** An input that is 0 in all examples gives its row of $V$ no gradient. A factor is *idle* if its gradient is exactly 0 in every step. It only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
+# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
 # At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % (one idle: {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %).
 
 # %% tags=["hide-input"]
@@ -1831,9 +1732,9 @@ for _ in range(100):
 assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
 
 # %% [markdown]
-# **In use.** A direction is *in use* if the data ask for it. Under SGD, learning soon brings what it lacks, $\hat s-uv$, to $2\lambda uv/(u^2+v^2)$, which is λ if $u = v$. **So it loses λ about as soon as it is learned, if its factors $u$ and $v$ are about equally large.**
+# **In use.** A direction is *in use* if the data ask for it. A step of SGD changes $u$ by $\eta\,(ev-\lambda u)$ and $v$ by $\eta\,(eu-\lambda v)$, where $e = \hat s-uv$, as in §4.10. So it changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$. **So it loses λ about as soon as it is learned, if its factors $u$ and $v$ are about equally large.**
 #
-# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. Where the learned change is small beside $V$, decay takes little at first. Each step multiplies $v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more:** in Figure 4.15 {{below: late[0]:.2f}} of λ once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: late[2]:.2f}} after {{below: grown[1.0].size:,}}.
+# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more:** in Figure 4.15 {{below: late[0]:.2f}} of λ once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: late[2]:.2f}} after {{below: grown[1.0].size:,}}.
 
 # %% tags=["hide-input"]
 def growing(steps, u, v, lr=0.1, weight_decay=0.001, a=1.0, b=1.0):
@@ -1865,7 +1766,7 @@ ax.axvline(slow, color=figures.GREY, lw=0.8, ls="--")
 ax.text(slow + 150, 0.10012, "1/(2ηλ) steps", color=figures.GREY, fontsize=9)
 ax.set(xlabel="step", ylabel="product uv", xlim=(-100, 3 * slow), ylim=(0.0987, 0.1003))
 ax.set_xticks([0, slow, 2 * slow, 3 * slow]), ax.set_yticks([0.099, 0.1], ["ŝ − λ", "ŝ"])
-_ = ax.set_title("From a large V, decay takes λ late")
+_ = ax.set_title("From a large v, decay takes λ late")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
@@ -1877,9 +1778,6 @@ figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the 
              caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
              "The axis shows only values near ŝ; at rest a product is λ below it.")
 
-# %% [markdown]
-# Under AdamW balance means $\sqrt a\,|u| = \sqrt b\,|v|$, and each step multiplies $bv^2-au^2$ by about $1-2\eta\lambda$.
-
 # %% tags=["hide-input"]
 equal, balanced = ((0.1 - growing(slow // 10, u, 0.1 / u, a=0.2, b=3.2)[-1]) / 0.0008
                    for u in (0.1**0.5, 0.4**0.5))  # |u| = |v|, or √a|u| = √b|v|; λ√(ab) = 0.0008
@@ -1887,17 +1785,17 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 
 # %% [markdown]
 # <details>
-# <summary>Why, and where batch noise hides the decay</summary>
+# <summary>The same under AdamW, and where batch noise hides the decay</summary>
 #
-# With the loss $\frac12(uv-\hat s)^2$, a step changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$, where $e = \hat s-uv$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$.
+# Under AdamW balance means $\sqrt a\,|u| = \sqrt b\,|v|$, and each step multiplies $bv^2-au^2$ by about $1-2\eta\lambda$.
 #
-# If slopes are divided by $a$ in $u$ and by $b$ in $v$, a step changes $au^2$ by about $2\eta\,(euv-\lambda au^2)$, and $bv^2$ by about $2\eta\,(euv-\lambda bv^2)$. What learning adds is the same in both, so the difference only decays.
+# For if slopes are divided by $a$ in $u$ and by $b$ in $v$, a step changes $au^2$ by about $2\eta\,(euv-\lambda au^2)$, and $bv^2$ by about $2\eta\,(euv-\lambda bv^2)$. What learning adds is the same in both, so the difference only decays.
 #
 # If η changes during training, use its mean. Under AdamW a gradient that is 0 only on average does not make a factor idle: batch noise keeps its entries near $\sqrt{\eta/(2\lambda)}$ ([chapter 0](00_start_here.ipynb)). At the η and λ above that is {{(eta / (2 * weak)) ** 0.5:.1f}}.
 #
 # </details>
 #
-# ## 4.13 In practice
+# ## 4.12 In practice
 #
 # |penalty|amount taken at rest (whitened inputs)|exact zeros?|
 # |---|---|---|
@@ -1907,13 +1805,16 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 # |decay of two factors, SGD|λ from each singular value|approached, never reached|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
-# - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
-# - **For AdamW on an adapter,** decide what decay is to take, say a tenth of the largest singular value. Train without decay, and measure $\sqrt{ab}$ by `typical_gradient`. Start with half of the λ that (4.10) gives, as decay may double $\sqrt{ab}$. Measure again, and raise λ if too little is taken.
-# - **Keep ηλ well below 1.** If (4.10) asks for a larger λ, decay cannot take that amount.
-# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to idle directions, and to a change that is small beside $V$.
-# - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
+# **Limits.** The table holds at rest, and for whitened inputs. If inputs are uncorrelated but have variance $h$, put $\lambda/h$ for λ, because slopes are then $h$ times as large. If inputs are correlated, directions lose different amounts.
 #
-# **Limit.** All directions lose the same amount only if inputs are whitened.
+# - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
+# - **To choose λ for AdamW on an adapter** $W = W_0+c\,UV^\top$ (in LoRA $c = \alpha/r$, in this chapter 1):
+#   1. Train without decay, and take the singular values of the change $c\,UV^\top$. Decide what decay is to take from each, say a tenth of the largest.
+#   2. Measure $\sqrt{ab}$ by `typical_gradient`. Decay takes $\lambda\sqrt{ab}/(ch)$, so the first guess is $ch/\sqrt{ab}$ times the amount.
+#   3. Train with half of this λ, as decay may double $\sqrt{ab}$. Compare the singular values with those of step 1: raise λ if too little is taken, and lower it if too much.
+# - **Keep ηλ well below 1.** If the recipe asks for a larger λ, decay cannot take that amount.
+# - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to factors without a gradient, and to a change that is small beside $V$.
+# - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
 # **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
@@ -1940,7 +1841,7 @@ claim("04-dead", "with one dead layer in a row the outputs of all digits are the
 assert differ.min() > 0.01, "before, every output differs from digit to digit"
 
 # %% [markdown]
-# ## 4.14 Exercises
+# ## 4.13 Exercises
 #
 # **1.** (Proof: the *group Lasso*, [Yuan and Lin, 2006](https://doi.org/10.1111/j.1467-9868.2005.00532.x).) Minimise $\frac12\lVert w-z\rVert^2+\lambda\lVert w\rVert$ over vectors $w$, and compute it for $z = (3, -0.5, 1)$ and $\lambda = 1$.
 #
@@ -1977,14 +1878,14 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 #
 # </details>
 #
-# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. $UV^\top$ has the singular values 0.812, 0.344, 0.051, 0.000 and 0.000. Which singular values did the data want? Which λ would leave none? And if the library uses $W = W_0+\frac12UV^\top$?
+# **3.** (Read a log.) An adapter of rank 5 was trained to rest by SGD with `weight_decay=0.1` on whitened inputs. $UV^\top$ has the singular values 0.812, 0.344, 0.051, 0.000 and 0.000. Which singular values did the data want in $W-W_0$? Which λ would leave none? Answer both again for a library that uses $W = W_0+\frac12UV^\top$.
 #
 # <details>
 # <summary>Solution</summary>
 #
 # By (4.8) add λ to each that is not zero: {{0.812 + 0.1:.3f}}, {{0.344 + 0.1:.3f}} and {{0.051 + 0.1:.3f}}. Of every other direction the log says only that the data wanted at most 0.1, perhaps nothing. From λ = {{0.812 + 0.1:.3f}} on, none is left.
 #
-# With $c = \frac12$ the change is half of $UV^\top$, and decay takes $\lambda/c = {{0.1 / 0.5:.1f}}$ of it: {{0.812 / 2 + 0.2:.3f}}, {{0.344 / 2 + 0.2:.3f}} and {{0.051 / 2 + 0.2:.3f}}, and at most 0.2 elsewhere.
+# With $c = \frac12$ the change is half of $UV^\top$, and decay takes $\lambda/c = {{0.1 / 0.5:.1f}}$ of it: {{0.812 / 2 + 0.2:.3f}}, {{0.344 / 2 + 0.2:.3f}} and {{0.051 / 2 + 0.2:.3f}}, and at most 0.2 elsewhere. None is left once $\lambda/c$ reaches {{0.812 / 2 + 0.2:.3f}}, that is, from λ = {{0.5 * (0.812 / 2 + 0.2):.3f}} on.
 #
 # </details>
 #
@@ -2001,7 +1902,7 @@ assert differ.min() > 0.01, "before, every output differs from digit to digit"
 # An idle factor keeps $e^{-0.2} = 0.82$ of its strength, and a product of two idle factors 0.67.
 #
 # To take 0.02, λ must be 5, if $a$ and $b$ stay the same; then $1/(2\eta\lambda)$ is 500 steps, and 10,000 are enough in every case.
-# But decay raises $\sqrt{ab}$, in §4.11 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
+# But decay raises $\sqrt{ab}$, in §4.10 up to {{typical.max() / typical[0]:.1f}} times, so 5 may take too much: start with half, and measure again.
 #
 # </details>
 #
@@ -2058,7 +1959,7 @@ def made_up(count, k):
 #
 # </details>
 #
-# ## 4.15 The sources, line by line
+# ## 4.14 The sources, line by line
 #
 # Verdicts on four sentences ([chapter 0](00_start_here.ipynb)).
 

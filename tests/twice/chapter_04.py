@@ -325,66 +325,6 @@ def on_raw(share: float) -> Array:
     return np.linalg.svd(W, compute_uv=False)
 
 
-# ---- the network ------------------------------------------------------------------------------------
-@cache
-def bends() -> tuple[Array, Array]:
-    """Ten measurements and a one; what a linear fit leaves of the targets, with standard deviation 1."""
-    ten, _, y = patients()
-    A = np.hstack([ten, np.ones((442, 1))])
-    rest = y - A @ np.linalg.solve(A.T @ A, A.T @ y)
-    return A, rest / np.sqrt(np.mean(rest**2))
-
-
-@cache
-def units() -> tuple[Array, Array, Array]:
-    """Ingoing and outgoing weights of 40 units after 1,000 steps, and their sizes every 10 steps."""
-    A, t = bends()
-    rng = np.random.default_rng(0)
-    W, v, sizes = rng.uniform(-0.5, 0.5, (40, 11)), rng.uniform(-0.5, 0.5, 40), []
-    for step in range(1001):
-        if step % 10 == 0:
-            sizes.append([float(np.sqrt(w @ w) * abs(a)) for w, a in zip(W, v, strict=True)])
-        if step < 1000:
-            active = np.maximum(A @ W.T, 0)
-            miss = (active @ v - t) / len(t)
-            down = ((active > 0) * miss[:, None] * v).T @ A
-            W, v = W - 0.2 * (down + 0.09 * W), v - 0.2 * (active.T @ miss + 0.09 * v)
-    return W, v, np.array(sizes)
-
-
-def closest_kin() -> float:
-    """Of the units that stay, the smallest cosine between two on the same side."""
-    W, _, sizes = units()
-    kept = [w / np.sqrt(w @ w) for w, size in zip(W, sizes[-1], strict=True) if size > 1e-6]
-    return min(float(one @ other) for one in kept for other in kept if one @ other > 0)
-
-
-@cache
-def left_to_explain() -> Array:
-    """The trained network's targets less its outputs."""
-    A, t = bends()
-    W, v, _ = units()
-    return np.asarray(t - np.maximum(A @ W.T, 0) @ v)
-
-
-@cache
-def best_rate(sign: int, trained: bool) -> float:
-    """The largest rate of a unit: the mean of ±(target − output) × ReLU(w·x) over ‖w‖ = 1, by quasi-Newton steps."""
-    A, t = bends()
-    rest = sign * (left_to_explain() if trained else t) / len(t)
-
-    def loss(w: Array) -> tuple[float, Array]:
-        size, reached = np.linalg.norm(w), A @ w
-        value, rise = rest @ np.maximum(reached, 0), A.T @ (rest * (reached > 0))
-        return -value / size, -(rise - value * w / size**2) / size
-
-    many = np.random.default_rng(7).standard_normal((20_000, 11))
-    many /= np.sqrt((many**2).sum(1))[:, None]
-    good = many[np.argsort(-(rest @ np.maximum(A @ many.T, 0)))[:8]]
-    tries = [optimize.minimize(loss, w, jac=True) for w in good]
-    return -min(float(each.fun) for each in tries)
-
-
 # ---- the adapters -----------------------------------------------------------------------------------
 LAMS = {
     "sgd": (0.1, 0.2, 0.3, 0.4, 0.6),
@@ -511,13 +451,13 @@ def dead_input(decay: float, eta: float, steps: int) -> tuple[float, float]:
     return float(np.median(alive)), float(np.median(dead))
 
 
-def scaled_adapter(c: float) -> tuple[Array, Array]:
-    """With W = W₀ + cUVᵀ and slopes divided by a and b, what decay takes from W − W₀; and λ√(ab)/c."""
+def scaled_adapter(c: float, h: float = 1.0) -> tuple[Array, Array]:
+    """With W = W₀ + cUVᵀ, inputs of variance h, slopes divided by a and b: what decay takes from W − W₀; λ√(ab)/(ch)."""
     wanted_s, u, v, a, b = np.array([0.9, 0.5]), np.ones(2), np.ones(2), 0.02 * c, 0.08 * c
     for _ in range(40_000):
-        slope = c * (c * u * v - wanted_s)
+        slope = c * h * (c * u * v - wanted_s)
         u, v = u - 0.002 * (slope * v / a + u), v - 0.002 * (slope * u / b + v)
-    return wanted_s - c * u * v, np.full(2, np.sqrt(a * b) / c)
+    return wanted_s - c * u * v, np.full(2, np.sqrt(a * b) / (c * h))
 
 
 def lasso_of_two(metric: Array, centre: Array) -> Array:
