@@ -409,7 +409,7 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 #
 # The row of about 10 to under {{below: few_of_images}} passes rests on **SGD** alone; the last two rest on **AdamW** alone, with at most {{below: pool:,}} examples and no augmentation or dropout. For other optimisers all rows are a guess:
 #
-# - *Lion* decays as AdamW does: λ = $N/S$, with Lion's own η.
+# - *Lion*, in its usual form, decays as AdamW does: λ = $N/S$, with Lion's own η.
 # - *Muon* does so, too. The matrices that it trains, and the tensors that AdamW trains beside it, have each their own $S$ and λ.
 #
 # Steps 1 to 3 in code:
@@ -417,8 +417,9 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # ```python
 # rates = [peak * factor(step) for step in range(steps)]  # factor: what LambdaLR gets
 # S = sum(rates)  # one η for each optimizer.step(); other schedulers: exercise 4
-# # under SGD also: S /= 1 - momentum, and in place of 0.1: (1 - momentum**0.5) ** 2
-# lam = min(N / S, 0.1 / peak)  # the limit; fine-tuning: min(0.01, 0.05 / S)
+# # under SGD also: S /= 1 - momentum
+# limit = {{below: most_peak}}  # of peak ηλ; under SGD another one (step 2)
+# lam = min(N / S, limit / peak)  # fine-tuning: min(0.01, 0.05 / S)
 # # this is the fallback, if no earlier run has one
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
@@ -498,10 +499,12 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
 #
+# So if $N$ is large, {{100 * (1 - np.exp(-1)):.0f}} % of the average comes from the last $1/N$ of the run, and under a line to zero from the last $1/\sqrt N$.
+#
 # </details>
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, {{100 * (1 - np.exp(-1)):.0f}} % of the average comes from the last $1/N$ of the run, and under a line to zero from the last $1/\sqrt N$.
+# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory.
 
 
 # %%
@@ -1243,25 +1246,25 @@ under_cosine = small()
 to_end = torch.optim.lr_scheduler.LambdaLR(
     under_cosine[1], lambda step: cosine(step / len(batches)))
 of_cosine = audited(*under_cosine, cross_entropy, batches, to_end)
-looks = of_mlp.data.step.values  # the η of a look is that of the step before it
-etas = 0.02 * np.ones(len(looks)), 0.02 * cosine((looks - 1) / len(batches))
 
 # %% tags=["hide-input"]
 fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.1))
-for ax, audit, eta in zip(axes, (of_mlp, of_cosine), etas, strict=True):
+for ax, audit in zip(axes, (of_mlp.data, of_cosine.data), strict=True):
     for name, size, color, mark in (("0.weight", 40 * 48, figures.BLUE, "o-"),
                                     ("3.weight", 48 * 10, figures.ORANGE, "s--")):
-        rms = audit.data.norm_at.sel(tensor=name).values / size**0.5
-        ax.plot(looks, rms / np.sqrt(eta / 2 / 0.5), mark, ms=3, color=color, label=f"_{name}")
+        rms = audit.norm_at.sel(tensor=name) / size**0.5
+        eta = audit.rate_at.sel(tensor=name) / 20 / 0.5  # its mean since the look before
+        ax.plot(audit.step, rms / np.sqrt(eta / 2 / 0.5), mark, ms=3, color=color,
+                label=f"_{name}")
     ax.axhline(with_momentum(0.01), color=figures.GREY, ls=":", label="_noise")
     ax.set(xlabel="step", ylabel=" ", xlim=(0, 410))
-axes[0].set(ylabel="RMS ratio", ylim=(0, 2.2)), axes[1].set(yscale="log", ylim=(0.15, 700))
-axes[1].set_yticks([1, 10, 100], ["1", "10", "100"]), axes[1].minorticks_off()
+axes[0].set(ylabel="RMS ratio", ylim=(0, 2.2)), axes[1].set(yscale="log", ylim=(0.3, 70))
+axes[1].set_yticks([1, 10], ["1", "10"]), axes[1].minorticks_off()
 axes[0].text(250, 1.35, "last matrix", color=figures.ORANGE)
 axes[0].text(250, 0.62, "scale-invariant\nmatrix", color=figures.BLUE, va="top")
 axes[0].text(400, 1.0, "noise", color=figures.GREY, ha="right")
-axes[1].text(150, 5, "last matrix", color=figures.ORANGE, ha="center")
-axes[1].text(390, 0.6, "scale-invariant\nmatrix", color=figures.BLUE, ha="right", va="top")
+axes[1].text(190, 3.5, "last matrix", color=figures.ORANGE, ha="center")
+axes[1].text(390, 0.75, "scale-invariant\nmatrix", color=figures.BLUE, ha="right", va="top")
 
 # %% tags=["hide-input"]
 axes[0].set_title("Constant η: one matrix\nsettles near noise's ratio")
@@ -1272,7 +1275,7 @@ figures.show(fig, "The RMS ratio of the first and of the last matrix over 400 st
              f"η the first, which is scale-invariant, ends at {steady[0][-1]:.2f}, near the "
              f"{with_momentum(0.01):.2f} of noise, and the last at {steady[1][-1]:.2f}. Under a "
              f"cosine to zero they end at {away[0][-1]:.0f} and {away[1][-1]:.0f}.", number="11.7",
-             caption="An audit looks every 20 steps. The dotted line is the ratio on pure noise. "
+             caption="The audit looks every 20 steps, and takes the mean η of these. The dotted line is the ratio on pure noise. "
              "Nothing is wrong on the right: η falls to zero, and the norms cannot follow. The "
              "axes differ.")
 
@@ -1940,7 +1943,7 @@ assert 4 < 0.1 * factors_of(200, linear).sum() < 16, "the limit of ηλ lies bet
 ax.set_xticks(np.arange(4) + 0.5, ["¼", "1", "4", "16\n(ηλ > 0.1)"])
 ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
 ax.set(xlabel="N", ylabel="peak η")
-ax.set_title("Six cells find nearly the lowest loss")
+ax.set_title("The framed cells find nearly the lowest loss")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
 figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
