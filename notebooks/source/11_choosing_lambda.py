@@ -1264,20 +1264,20 @@ axes[0].text(250, 1.35, "last matrix", color=figures.ORANGE)
 axes[0].text(250, 0.62, "scale-invariant\nmatrix", color=figures.BLUE, va="top")
 axes[0].text(400, 1.0, "noise", color=figures.GREY, ha="right")
 axes[1].text(190, 3.5, "last matrix", color=figures.ORANGE, ha="center")
-axes[1].text(390, 0.75, "scale-invariant\nmatrix", color=figures.BLUE, ha="right", va="top")
+last = axes[1].text(390, 0.75, "scale-invariant\nmatrix", color=figures.BLUE, ha="right", va="top")
 
 # %% tags=["hide-input"]
 axes[0].set_title("Constant η: one matrix\nsettles near noise's ratio")
 last = axes[1].set_title("Cosine to zero: both\nratios run away")
-steady, away = ([lines[f"_{name}.weight"].y for name in (0, 3)]
-                for lines in map(figures.drawn, axes))
+steady, away = ([figures.drawn(ax)[f"_{name}.weight"].y for name in (0, 3)] for ax in axes)
+of_noise = figures.drawn(axes[0])["_noise"].y[0]
 figures.show(fig, "The RMS ratio of the first and of the last matrix over 400 steps. At a constant "
              f"η the first, which is scale-invariant, ends at {steady[0][-1]:.2f}, near the "
-             f"{with_momentum(0.01):.2f} of noise, and the last at {steady[1][-1]:.2f}. Under a "
+             f"{of_noise:.2f} of noise, and the last at {steady[1][-1]:.2f}. Under a "
              f"cosine to zero they end at {away[0][-1]:.0f} and {away[1][-1]:.0f}.", number="11.7",
-             caption="The audit looks every 20 steps, and takes the mean η of these. The dotted line is the ratio on pure noise. "
-             "Nothing is wrong on the right: η falls to zero, and the norms cannot follow. The "
-             "axes differ.")
+             caption="The audit looks every 20 steps, and takes the mean η of these. The dotted "
+             "line is the ratio on pure noise. Nothing is wrong on the right: η falls to zero, and "
+             "the norms cannot follow. The axes differ.")
 
 # %% [markdown]
 # **Read the RMS ratio only while η is (nearly) constant.** As η falls, $\sqrt{\eta/2\lambda}$ falls with it, but a step shrinks a norm by the fraction ηλ at most. So near the end of a cosine the norm lags behind, the ratio runs away (Figure 11.7, right), and the audit says *falling*, though nothing is wrong.
