@@ -2049,10 +2049,10 @@ last = ax.set_title("From your run to a λ")
 figures.show(fig, "A decision tree in eight boxes. Fine-tuning or continued pretraining: the first "
              "rows of the table. Only one run, or too large to repeat: the fallback, or a proxy. "
              "If η is not settled, move it by factors of 3 at the bold N. If you cannot afford "
-             f"{fewest_runs} to {most_runs} more runs: the fallback. Else run the N of your row "
-             "and the fallback. While the best is an N > 0 at an end of your row, go on by "
-             "factors of 4, as far as the limits. If its gain over the fallback is clear, take "
-             "it, even if it is λ = 0, and test it once; else type the fallback.",
+             "the runs of your row: the fallback. Else run the N of your row and the fallback. "
+             "While the best is an N > 0 at an end of your row, go on by factors of 4, as far as "
+             "the limits. If its gain over the fallback is clear, take it, even if it is λ = 0, "
+             "and test it once; else type the fallback.",
              number="11.12",
              caption="Grey boxes ask, orange ones say what to do, and blue ones end. The limits: "
              f"N at least {least_n}, and peak ηλ at most {most_peak}, under SGD (1 − √μ)².")
