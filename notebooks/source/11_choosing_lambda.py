@@ -2,14 +2,14 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# **Once the learning rate was good, a λ too small cost us little; one too large sometimes cost much.** By the end you can choose λ, carry it over to another run, and audit your own model.
+# **By loss, and once the learning rate was good, a λ too small cost us little; one too large sometimes cost much.** By the end you can choose λ, carry it over to another run, and audit your own model.
 #
 # *In a hurry? §11.2 gives you a λ. Reading time an hour; the code runs in about 20 seconds.*
 
 
 # %% tags=["hide-input"]
 from importlib import resources
-from itertools import chain, pairwise
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import torch
@@ -40,9 +40,9 @@ assert all(abs(clear(x - 2).mean() - 0.025) < 0.004 for x in true.values()), "5 
 # ## 11.1 A puzzle: everybody types a different number
 #
 # A ResNet is trained with $\lambda = 10^{-4}$, a language model with {{below: lams["GPT-3 175B"]}}, a vision transformer with {{below: lams["ViT"]}}, and the network of
-# [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Why?
+# [chapter 9](09_adaptive_optimisers.ipynb) with {{below: lams["our chapter 9"]:.0f}}. Can one other number explain them all?
 #
-# Step $t$ of AdamW, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. So does SGD without momentum. Each step takes away the fraction $\eta_t\lambda$. Add them up over the $T$ steps:
+# Step $t$ of AdamW, at the learning rate $\eta_t$, multiplies a weight by $1-\eta_t\lambda$ and adds the update. So does SGD without momentum. Each step takes away the fraction $\eta_t\lambda$. Over the $T$ steps these add up to
 #
 # $$N = \sum_{t=0}^{T-1}\eta_t\lambda. \tag{11.1}$$
 #
@@ -260,10 +260,10 @@ ax.set_yticks(range(len(names)), [f"{name}, k = {tokens[name]:,.0f}" if name in 
 ax.set(xlabel="N, by the end", xlim=(0.015, 3000), ylim=(21.5, -1.6))
 ax.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
 ax.minorticks_off()
-ax.plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=0, label="_images")
+ax.plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=1.8, label="_images")
 rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the recipe's bold N for language
 last = ax.plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15,
-               mew=2.5, color=figures.GREEN, zorder=0, label="_rule")
+               mew=2.5, color=figures.GREEN, zorder=1.8, label="_rule")
 
 # %% tags=["hide-input"]
 for row, name in enumerate(names):
@@ -289,8 +289,8 @@ wide = {(what, len(some)): np.divide(*np.sort([of[f"_{name}"] for name in some])
         for what, of in (("λ", of_lam), ("N", of_n)) for some in (published, with_adam)}
 apart = [of_lam["_ViT"] / of_lam["_ResNet-50, 2021"], of_lam["_ViT"] / of_lam["_BERT"],
          of_n["_OLMo 2 1B"] / of_n["_GPT-3 175B"]]  # the last of Adam alone, too
-last = ax.set_title(f"λ spreads {apart[0]:,.0f}-fold, Adam's alone {apart[1]:.0f}-fold.\n"
-                    f"N spreads {apart[2]:.0f}-fold, Adam's alone as much.")
+last = ax.set_title(f"All recipes: λ spreads {apart[0]:,.0f}-fold, N {apart[2]:.0f}-fold.\n"
+                    f"Adam's alone: λ {apart[1]:.0f}-fold, N as before")
 
 # %% tags=["hide-input"]
 of_n = {name: mark.x[0] for name, mark in figures.drawn(ax).items() if name[1:] in recipes}
@@ -353,7 +353,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}.
 #
-# **Over all recipes λ spreads {{wide["λ", len(published)]:,.0f}}-fold, $N$ {{wide["N", len(published)]:.0f}}-fold. Over Adam's alone λ spreads only {{wide["λ", len(with_adam)]:.0f}}-fold, $N$ still {{wide["N", len(published)]:.0f}}-fold.** (Our chapter 9 and fine-tuning are left out.) So $N$ explains why SGD's λ is small, and no more. Still, in every run $N$ says how much of the start is forgotten.
+# **Over all recipes λ spreads {{wide["λ", len(published)]:,.0f}}-fold, $N$ {{wide["N", len(published)]:.0f}}-fold. Over Adam's alone λ spreads only {{wide["λ", len(with_adam)]:.0f}}-fold, $N$ still {{wide["N", len(published)]:.0f}}-fold.** (Our chapter 9 and fine-tuning are left out.) So $N$ explains why SGD's λ is small, and no more. It says how much of the start a run forgets. It does not say how much it should forget.
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -378,10 +378,12 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # %% [markdown]
 # ## 11.2 The recipe
 #
-# **λ = N/S: the forgetting that you want, divided by the sum of your learning rates.** For example, {{below: cifar_passes}} passes of a new ResNet over CIFAR are 11,730 steps of SGD with μ = 0.9, under a cosine from η = 0.1. The mean of η is half its peak, and $S$ is divided by $1-\mu = 0.1$. So $S = 11{,}730\cdot0.05/0.1 = 5{,}865$. The table below says $N = 4$, so λ = {{4 / cifar:.4f}}. In three steps:
+# This section gives you a λ; the later ones say why, and how sure we are.
+#
+# **λ = N/S: the forgetting that you want, divided by the sum of your learning rates.** For example, {{below: cifar_passes}} *passes* (epochs) of a new ResNet over CIFAR are 11,730 steps of SGD with μ = 0.9, under a cosine from η = 0.1. Steps × mean η, divided by $1-\mu$, is $S = 11{,}730\cdot0.05/0.1 = 5{,}865$. The table below says $N = 4$, so λ = {{4 / cifar:.4f}}. In three steps:
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** in the table, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds {{below: most_peak}}, a step erases too much of a weight for the theory of §11.3: take the $N$ at which it is {{below: most_peak}}, *the limit*. Under SGD with momentum the limit is $(1-\sqrt\mu)^2$, beyond which decay by itself makes weights swing (chapter 2).
+# 2. **Look up $N$** in the table, and compute $\lambda = N/S$. Let only *matrices* decay: tensors with two axes or more (chapter 6). If peak η times λ exceeds {{below: most_peak}}, *the limit*, a step erases too much of a weight for the theory of §11.3: take the $N$ at which it is {{below: most_peak}}. Under SGD with momentum the limit is $(1-\sqrt\mu)^2$, beyond which decay by itself makes weights swing (chapter 2).
 # 3. **Name the *fallback*:** the λ that you type unless another one proves better. It depends on what you have:
 #    - earlier runs with the same model, data, η and length: their λ, even if it was the default, as its result is known;
 #    - earlier runs that differ in one thing: their λ, carried over by §11.5;
@@ -389,23 +391,26 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 #
 # **With one run type the fallback, and stop here.** A known result needs no run: spend runs only to beat it.
 #
-# **λ = {{below: 4 / short_s:.1f}} can be right,** though far above the usual 0.1: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so $N = 4$ needs it. Each step takes at most ηλ = {{below: 0.001 * 4 / short_s:.4f}} of a weight.
+# **A λ far above the usual 0.1 can be right.** {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so $N = 4$ needs λ = {{below: 4 / short_s:.1f}}.
 #
 # **Take the first row that fits. The bold $N$ is for one run.** Between two rows take the smaller bold $N$, as too large a λ can cost more. If η stays constant to the end, take the smallest $N$ of your row: nearly all recipes let η fall.
 #
 # | your run | try $N$ | because |
 # |---|---|---|
-# | fine-tuning | λ = {{below: usual}}, but no more than {{below: least_n}}/$S$ ($N\le$ **{{below: least_n}}**). Stop here (LoRA: fold). | You want to keep the start. Two recipes have {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}}; we tested none. |
-# | continued pretraining | type the λ of the pretraining. Stop here. | We did not test it. |
+# | fine-tuning | λ = {{below: usual}}, but no more than {{below: least_n}}/$S$ ($N\le$ **{{below: least_n}}**). Stop here (LoRA: fold). | A guess, as you want to keep the start. In print we have two recipes, LoRA and RoBERTa, of {{counts["LoRA, GPT-2 on E2E"]:.2f}} and {{counts["RoBERTa on MNLI"]:.2f}} (fold of §11.1). We tested none. |
+# | continued pretraining | type the λ of the pretraining. Stop here. | A guess; we did not test it. |
 # | like a published one, in model, data and passes | its $N$ ÷ 4, **its $N$**, × 4 | Figure 11.2 |
 # | language, $k$ tokens seen per weight (embeddings count) | $\frac18\sqrt k$, **½**$\sqrt k$, $2\sqrt k$; in many passes (epochs) also $8\sqrt k$ | Fitted to {{len(tokens)}} recipes, all within a factor of {{scatter:.1f}}; all typed λ = 0.1: weak evidence (fold of §11.1). For many passes no $N$ is well supported (fold of §11.7). |
-# | ≥ 50,000 images (CIFAR), 10 to under {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes, of {{epochs["airbench94"]:.0f}} and {{epochs["cifar10-fast"]}} passes, have {{counts["airbench94"]:.1f}} and {{counts["cifar10-fast"]:.1f}}. If you train without labels, this $N$ is only a guess. |
-# | ≥ 50,000 images, {{below: few_of_images}} to under {{below: round(long_images, -1):.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
-# | ≥ 50,000 images, {{below: round(long_images, -1):.0f}} passes or more | 4, **16**, 64 | {{len(vision)}} recipes lie around it, from {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}} (MAE without labels). |
-# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.9 |
-# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.9 |
+# | ≥ 50,000 images (CIFAR), about 10 to under {{below: few_of_images}} passes | 1, **4**, 16 | Two recipes, of {{epochs["airbench94"]:.1f}} and {{epochs["cifar10-fast"]}} passes, have {{counts["airbench94"]:.1f}} and {{counts["cifar10-fast"]:.1f}}. |
+# | ≥ 50,000 images, {{below: few_of_images}} to under about {{below: round(long_images, -1):.0f}} passes | 2, **8**, 32 | No recipe; the geometric mean of the rows above and below. |
+# | ≥ 50,000 images, about {{below: round(long_images, -1):.0f}} passes or more | 4, **16**, 64 | {{len(vision)}} recipes, of {{below: long_images}} passes or more, lie around it, from {{min(counts[name] for name in vision):.0f}} to {{max(counts[name] for name in vision):.0f}}. |
+# | anything else, fewer than {{below: many_passes}} passes | ¼, **1**, 4, and λ = 0 | Figure 11.10 |
+# | anything else, {{below: many_passes}} passes or more | 1, **4**, 16, and λ = 0 | Figure 11.10 |
 #
-# The row of 10 to under {{below: few_of_images}} passes rests on **SGD** alone; the last two rest on **AdamW** alone, with at most {{below: pool:,}} examples and no augmentation or dropout.
+# The row of about 10 to under {{below: few_of_images}} passes rests on **SGD** alone; the last two rest on **AdamW** alone, with at most {{below: pool:,}} examples and no augmentation or dropout. For other optimisers all rows are a guess:
+#
+# - *Lion*, in its usual form, decays as AdamW does: λ = $N/S$, with Lion's own η.
+# - *Muon* does so, too. The matrices that it trains, and the tensors that AdamW trains beside it, have each their own $S$ and λ.
 #
 # Steps 1 to 3 in code:
 #
@@ -413,7 +418,9 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # rates = [peak * factor(step) for step in range(steps)]  # factor: what LambdaLR gets
 # S = sum(rates)  # one η for each optimizer.step(); other schedulers: exercise 4
 # # under SGD also: S /= 1 - momentum
-# lam = N / S  # the fallback, if no earlier run has one; fine-tuning: min(0.01, 0.05 / S)
+# limit = {{below: most_peak}}  # of peak ηλ; under SGD another one (step 2)
+# lam = min(N / S, limit / peak)  # fine-tuning: min(0.01, 0.05 / S)
+# # this is the fallback, if no earlier run has one
 # decay = [p for p in model.parameters() if p.ndim >= 2]
 # rest = [p for p in model.parameters() if p.ndim < 2]
 # # not Adam(weight_decay=lam); Optax and Keras have the same λ in their AdamW (chapter 3)
@@ -421,19 +428,21 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
 #
-# **How good is it?** In our small runs, by which we chose the last two rows, the bold $N$ had less loss than λ = 0 in {{below: won[0]}} of {{below: len(saved[0])}} settings, each at the best η tried, though not by much (Figure 11.8).
+# **How good is the bold $N$?** At the best η tried it is nearly a tie with λ = 0 by loss; at another it is usually better (§11.7).
 #
 # ### With more runs
 #
-# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. One seed each is enough. Go on until $\eta/3$ and $3\eta$ are both no better, by the measure you care about. Then η is *settled*. If η has moved, the fallback is now the bold $N$ divided by the new $S$, as its result at this η is known.
+# 4. **First settle η.** Multiply or divide it by 3. Each time compute $S$ and λ = $N/S$ again, for the bold $N$. Go on until $\eta/3$ and $3\eta$ are both no better, by the measure you care about. Then η is *settled*. By loss one seed each is enough; by error take three (fold below). If η has moved, the fallback is now the bold $N$ divided by the new $S$, as its result at this η is known.
 # 5. **Then try $N$:** each $N$ of your row and the fallback, at full length, with three seeds each. That is {{below: fewest_runs}} to {{below: most_runs}} more runs. If the best $N$ is at an end of your row, go on × 4 (or ÷ 4), up to the limit of step 2 and down to $N$ = {{below: least_n}}. Type the best one if its gain on validation data is *clear* (below), and test it once (no gain on the test: the fallback). **If not, or with fewer runs, type the fallback.**
 #
 # **Is the run too large to repeat?** Take both steps with a *proxy* (fold below).
 #
 # <details>
-# <summary>When is a gain clear? The proxy; fine-tuning and LoRA</summary>
+# <summary>How many seeds for η? When is a gain clear? The proxy; fine-tuning and LoRA</summary>
 #
-# For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{bars[3]:.1f}}\,s$ with three seeds, ${{bars[4]:.1f}}\,s$ with four, ${{bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helps, chance makes the best of three tries look clear in {{below: 100 * by_chance:.0f}} % of cases (five seeds). This is why you test the winner once, on new data.
+# Of our small runs, {{below: len(kinds_of)}} kinds were trained at several η with five seeds. A single seed has its lowest loss at the same η as all five in {{below: one_finds[0]}} of {{below: 5 * len(kinds_of)}} cases, but its fewest errors only in {{below: one_finds[1]}}. The mean of three seeds has its fewest errors there in {{below: three_find[1]}} of {{below: 10 * len(kinds_of)}}.
+#
+# For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{bars[3]:.1f}}\,s$ with three seeds, ${{bars[4]:.1f}}\,s$ with four, ${{bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helps, chance makes the best of three tries look clear in {{below: 100 * by_chance:.0f}} % of cases (three seeds). This is why you test the winner once, on new data.
 #
 # A parameter group with an η of its own has its own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
 #
@@ -467,7 +476,7 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # %% [markdown]
 # ## 11.3 Why N: weights are an average of updates
 #
-# What takes the place of the start? Let decay be *decoupled*, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
+# If a run forgets its start, what takes its place? Let decay be *decoupled*, as in AdamW, and let step $i$ add $-\eta_iu_i$. Then the final weights are an average of the start and the updates:
 #
 # $$w_T\approx e^{-N}\,w_0+(1-e^{-N})\cdot\bigl(\text{average of the }-u_i/\lambda\bigr).$$
 #
@@ -490,10 +499,12 @@ assert all(4 * a == b for tried in rows.values() for a, b in pairwise(tried)), "
 # $$\prod_{t=0}^{T-1}(1-\eta_t\lambda)\approx e^{-N},\qquad
 #   \lambda\sum_{i=0}^{T-1}c_i = 1-\prod_{t=0}^{T-1}(1-\eta_t\lambda). \tag{11.3}$$
 #
+# So if $N$ is large, {{100 * (1 - np.exp(-1)):.0f}} % of the average comes from the last $1/N$ of the run, and under a line to zero from the last $1/\sqrt N$.
+#
 # </details>
 #
 # At a constant η an update fades
-# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory. So if $N$ is large, {{100 * (1 - np.exp(-1)):.0f}} % of the average comes from the last $1/N$ of the run, and under a line to zero from the last $1/\sqrt N$.
+# to $1/e$ in $1/(\eta\lambda)$ steps, the *memory*. $N$ is the length of the run divided by the memory.
 
 
 # %%
@@ -531,7 +542,7 @@ claim("11-average", "λ times the sum of the c_i of (11.2) is one minus the shar
       measured=0.4 * c.sum() + share, equals=1, within=1e-12)
 
 # %% [markdown]
-# It does, to $10^{-9}$. (These gradients are noise: the check is one of algebra.) Figure 11.3 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
+# It does, to $10^{-9}$. Figure 11.3 shows the coefficients under four schedules. *Warm-up–stable–decay* falls to zero in the last fifth of the run.
 
 # %% tags=["hide-input"]
 def draw_average(ax, n, steps=1000):
@@ -688,13 +699,14 @@ claim("11-turn", "On the same noise the weights turn in each step by {:.2f} time
 #
 # ## 11.4 Which N is best?
 #
-# A small network with batch norm learns MNIST-1D, short
+# Is one $N$ the best for every length of run? A small network with batch norm learns MNIST-1D, short
 # signals in ten classes, by AdamW, while η falls linearly to zero. Two things make a run longer:
 #
 # - **more data**: {{below: amounts[0]}}, {{below: amounts[1]}} or {{below: amounts[2]:,}} signals, each *passed* {{below: 25 * lengths[0] / amounts[0]:.0f}} times;
 # - **more passes**: always {{below: amounts[1]}} signals, passed {{below: 25 * lengths[0] / amounts[1]:.0f}}, {{below: 25 * lengths[1] / amounts[1]:.0f}} or {{below: 25 * lengths[2] / amounts[1]:.0f}} times.
 #
-# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. We show the peak η = {{below: low_eta}}, which is too small, because there the curves are steep enough to see. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one; Figure 11.9 is for that one.
+# Both give {{below: lengths[0]}}, {{below: lengths[1]}} and {{below: lengths[2]}} steps, with five seeds. We show the peak η = {{below: low_eta}}, which is too small, because there the curves are steep enough to see. Of the five η tried {{below: good_eta}} has the lowest loss in all runs but one.
+#
 # *Predict:* does the best λ stay, or the best $N$, with more data? With more passes?
 #
 # Loss and *error* (the share of wrong answers) are those of held-out signals. We compare within seeds. ± is half the 95-percent interval.
@@ -929,9 +941,9 @@ for ax, runs, of_runs in zip(axes, two.values(), words, strict=True):
     lines = [line for line in ax.get_lines() if line.get_label()[1:] in ("100", "200", "400")]
     ax.legend(lines, of_runs, loc="lower left", fontsize=9), ax.set_xlabel("N")
 axes[0].set_ylabel("held-out loss −\nthat at λ = 0")
-figures.title(fig, f"At η = {low_eta}, which is too small")
-axes[0].set_title("More data: best N falls (loss)")
-last = axes[1].set_title("More passes: it rises (loss)")
+figures.title(fig, f"By loss, at η = {low_eta}, which is too small")
+axes[0].set_title("More data: the best N falls")
+last = axes[1].set_title("More passes: the best N rises")
 
 # %% tags=["hide-input"]
 every = [*more_data, more_passes[0], more_passes[2]]  # the five runs
@@ -958,7 +970,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # By loss, the best $N$ changes, and so does the best λ. By error (not drawn) every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# If twice the steps want half the λ, the slope is −1, which is *keep N*. If λ stays, the slope is 0, which is *keep λ*. Figure 11.6 has the *slope* that we measured at four η: the power $p$ in best λ ∝ steps$^p$.
+# Figure 11.6 has the *slope* that we measured at four η: the power $p$ in best λ ∝ steps$^p$. If twice the steps want half the λ, the slope is −1, which is *keep N*. If λ stays, the slope is 0, which is *keep λ*.
 
 # %% tags=["hide-input"]
 none_at = (None, 0.01)  # with more passes: in the shortest run at this η λ = 0 is best
@@ -1034,7 +1046,7 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # %% [markdown]
 # ### Where the choice matters
 #
-# **At η = {{good_eta}} little is at stake up to $N = 4$.** In all five runs $N = 4$ was a little better than λ = 0 (by {{four[0].mean:.2f}} on average) and than $N = 1$, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# **By loss, at η = {{good_eta}} little is at stake up to $N = 4$.** In all five runs $N = 4$ was a little better than λ = 0 (by {{four[0].mean:.2f}} on average) and than $N = 1$, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
 # **Choose by the measure you will use.** Averaged over the runs of Figure 11.5, $N = 16$ has less loss than λ = 0, yet more errors.
 #
@@ -1159,7 +1171,7 @@ claim("11-paper", "Under a schedule, the paper's AdamW with λ_paper = ηλ take
 # %% [markdown]
 # ## 11.6 The audit: what λ does, tensor by tensor
 #
-# What does λ do in *your* model? In our first model everything decays.
+# The audit says what λ does to each tensor of *your* model. In our first model everything decays.
 
 # %%
 def cross_entropy(model, batch):
@@ -1228,13 +1240,54 @@ verdicts_of(of_mlp)
 # %% [markdown]
 # The first matrix is *scale-invariant* ([chapter 7](07_scale_invariance.ipynb)): a batch norm follows it, so the loss ignores its size.
 # Here λ only sets the turn. On the last matrix it changes the function, too. The biases and the norm's γ and β decay, which they rarely should ([chapter 6](06_bias_exclusion.ipynb)).
+
+# %% tags=["hide-input"]
+under_cosine = small()
+to_end = torch.optim.lr_scheduler.LambdaLR(
+    under_cosine[1], lambda step: cosine(step / len(batches)))
+of_cosine = audited(*under_cosine, cross_entropy, batches, to_end)
+
+# %% tags=["hide-input"]
+fig, axes = figures.subplots(1, 2, figsize=(7.2, 3.1))
+for ax, audit in zip(axes, (of_mlp.data, of_cosine.data), strict=True):
+    for name, size, color, mark in (("0.weight", 40 * 48, figures.BLUE, "o-"),
+                                    ("3.weight", 48 * 10, figures.ORANGE, "s--")):
+        rms = audit.norm_at.sel(tensor=name) / size**0.5
+        eta = audit.rate_at.sel(tensor=name) / 20 / 0.5  # its mean since the look before
+        ax.plot(audit.step, rms / np.sqrt(eta / 2 / 0.5), mark, ms=3, color=color,
+                label=f"_{name}")
+    ax.axhline(with_momentum(0.01), color=figures.GREY, ls=":", label="_noise")
+    ax.set(xlabel="step", ylabel=" ", xlim=(0, 410))
+axes[0].set(ylabel="RMS ratio", ylim=(0, 2.2)), axes[1].set(yscale="log", ylim=(0.3, 70))
+axes[1].set_yticks([1, 10], ["1", "10"]), axes[1].minorticks_off()
+axes[0].text(250, 1.35, "last matrix", color=figures.ORANGE)
+axes[0].text(250, 0.62, "scale-invariant\nmatrix", color=figures.BLUE, va="top")
+axes[0].text(400, 1.0, "noise", color=figures.GREY, ha="right")
+axes[1].text(190, 3.5, "last matrix", color=figures.ORANGE, ha="center")
+last = axes[1].text(390, 0.75, "scale-invariant\nmatrix", color=figures.BLUE, ha="right", va="top")
+
+# %% tags=["hide-input"]
+axes[0].set_title("Constant η: one matrix\nsettles near noise's ratio")
+last = axes[1].set_title("Cosine to zero: both\nratios run away")
+steady, away = ([figures.drawn(ax)[f"_{name}.weight"].y for name in (0, 3)] for ax in axes)
+of_noise = figures.drawn(axes[0])["_noise"].y[0]
+figures.show(fig, "The RMS ratio of the first and of the last matrix over 400 steps. At a constant "
+             f"η the first, which is scale-invariant, ends at {steady[0][-1]:.2f}, near the "
+             f"{of_noise:.2f} of noise, and the last at {steady[1][-1]:.2f}. Under a "
+             f"cosine to zero they end at {away[0][-1]:.0f} and {away[1][-1]:.0f}.", number="11.7",
+             caption="The audit looks every 20 steps, and takes the mean η of these. The dotted "
+             "line is the ratio on pure noise. Nothing is wrong on the right: η falls to zero, and "
+             "the norms cannot follow. The axes differ.")
+
+# %% [markdown]
+# **Read the RMS ratio only while η is (nearly) constant.** As η falls, $\sqrt{\eta/2\lambda}$ falls with it, but a step shrinks a norm by the fraction ηλ at most. So near the end of a cosine the norm lags behind, the ratio runs away (Figure 11.7, right), and the audit says *falling*, though nothing is wrong.
 #
-# What does each verdict mean, and what do you do?
+# What do you do about each verdict?
 #
 # | the audit says | why | what to do |
 # |---|---|---|
 # | in equilibrium | ηλ sets the turn (§11.3) | nothing |
-# | falling, or rising, needs $n$ steps | the start still sets the norm; or η falls faster than the norm can follow | nothing; or, at a constant η, a larger $N$ |
+# | falling, or rising, needs $n$ steps | the start still sets the norm; or η falls too fast for it | nothing; at a constant η perhaps a larger $N$ |
 # | λ does nothing in this run | $N$ is next to zero | leave it; or try the $N$ of your row |
 # | not invariant, here λ is a penalty | λ changes the function, too | choose λ on validation data |
 # | decays though its role is … | a bias or a scale decays | two parameter groups (below) |
@@ -1242,7 +1295,7 @@ verdicts_of(of_mlp)
 # <details>
 # <summary>When the tool says that a tensor is in equilibrium; an audit of two checkpoints</summary>
 #
-# It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. Read the RMS ratio only while η is constant: when η falls, the norm lags behind. The audit needs no loop if you have two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
+# It says so if $r^2$ is within 20 % of $r_*^2$. As (11.4) holds for noise only, the tool estimates $r_*$ from the tensor's own norm, halfway and at the end. So the RMS ratio need not be 1. The audit needs no loop if you have two checkpoints: `python -m l2lib.audit before.pt after.pt --lr 3e-4 --weight-decay 0.1 --steps 1000`.
 #
 # </details>
 #
@@ -1393,9 +1446,9 @@ verdicts_of(audited(your_model, your_optimizer, cross_entropy, your_batches))
 #
 # ## 11.7 From the default to a decision
 #
-# We follow the recipe for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at η = {{below: rate}}, and for a smaller transformer on the sonnets, at η = {{below: poem_rate}}. We pretend that earlier runs had PyTorch's default λ, the fallback.
+# Here the recipe runs twice to its end: for a convolutional network on {{below: fitted.shape[1]}} handwritten digits, at η = {{below: rate}}, and for a smaller transformer on the sonnets, at η = {{below: poem_rate}}. We pretend that earlier runs had PyTorch's default λ, so this is the fallback.
 #
-# **The sonnets skip step 4.** A larger η is better there, but then machines disagree by their rounding, and you could not check our numbers.
+# The sonnets skip step 4. A larger η is better there, but at it machines disagree by their rounding.
 
 
 # %% tags=["hide-input"]
@@ -1460,7 +1513,7 @@ def decide(found):
 chosen = decide(on_validation)
 
 # %% tags=["hide-input"]
-luck = claims.rng(3).standard_normal((5, 10_000, 4))  # losses of the default and of three tries
+luck = claims.rng(3).standard_normal((3, 10_000, 4))  # losses of the default and of three tries
 lucky = interval(luck[..., :1] - luck).low[np.arange(10_000), luck.mean(0).argmin(-1)] > 0
 by_chance = lucky.mean()  # how often decide() takes one of them
 assert 0.025 < by_chance < 3 * 0.025, "more often than one try would be, less than three in all"
@@ -1507,7 +1560,7 @@ def losses_on(part, poets):
 
 
 # %% [markdown]
-# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.2f}} letters per weight, in less than one pass. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last is the best of these and at the end of its row. Four times as much would be beyond the limit, so the last try is the limit itself, $N$ = {{below: text_n[3]:.1f}}:
+# **Sonnets: look up the row.** The run reads $k$ = {{below: letters_each:.2f}} letters per weight. So it tries $N$ = {{below: text_n[0]:.2f}}, {{below: text_n[1]:.2f}} (bold) and {{below: text_n[2]:.1f}}. The last is the best of these and at the end of its row. Four times as much would be beyond the limit, so the last try is the limit itself, $N$ = {{below: text_n[3]:.1f}}:
 
 # %% tags=["hide-input"]
 weights = sum(each.numel() for each in Poet(len(letters), 24, blocks=1, context=20).parameters())
@@ -1548,8 +1601,8 @@ last = axes[0].annotate("", (4, 0.12), (4, 0.096),
 # %% tags=["hide-input"]
 for ax, bold, high in zip(axes, (1, text_n[1]), (0.091, 0.024), strict=True):
     ax.axvline(bold, color=figures.GREY, ls=":", lw=1, zorder=0)
-    last = ax.text(bold, high, "bold N", color=figures.GREY, ha="center",
-                   bbox={"fc": "white", "ec": "none"})
+    last = ax.text(bold, high, "bold N", color=figures.GREY, ha="center", va="center", fontsize=9,
+                   bbox={"fc": "white", "ec": "none", "pad": 1})
 
 # %% tags=["hide-input"]
 axes[0].set_title("Digits: no clear gain\nover the default")
@@ -1558,7 +1611,7 @@ gain = interval(tested[:, 0] - tested[:, 1])
 axes[0].text(0.014, 0.1, "above the line: worse\nthan the default", fontsize=9, va="center")
 ax.plot(place := text_n[chosen_text - 1] * 1.25, -gain.mean, "s", c=figures.GREEN, label="_test")
 axes[1].vlines(place, -gain.high, -gain.low, color=figures.GREEN)
-axes[1].text(place * 1.15, -gain.mean, "test", color=figures.GREEN, va="center")
+axes[1].text(place * 1.06, -gain.high, "test", color=figures.GREEN, va="center")
 first, second = (figures.drawn(ax)["_all"].y for ax in axes)
 on_test = figures.drawn(axes[1])["_test"].y[0]
 figures.show(fig, "Validation loss less that of the default λ = 0.01 with the same seed: five "
@@ -1567,7 +1620,7 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              f"{first[3]:.3f}. Sonnets, for four "
              f"N: {second[0]:.3f}, {second[1]:.3f}, {second[2]:.3f}, {second[3]:.3f}. "
              f"A square, on the test: {on_test:.3f}. The digits' largest N lies above its panel.",
-             number="11.7", caption="Small circles are five seeds, spread sideways only to be "
+             number="11.8", caption="Small circles are five seeds, spread sideways only to be "
              "seen, and dots their means with 95-percent intervals. The arrow leads to the digits' "
              "largest N, whose mean is beyond the panel. The square is the test, the dotted line "
              "the bold N of the row. The axes differ.")
@@ -1586,11 +1639,10 @@ of_wrong = interval(on_validation[:, 4] - on_validation[:, 3])  # the λ of a sm
 of_bold = interval(on_validation[:, 3] - on_validation[:, 0])  # the bold N against the default
 
 # %% [markdown]
-# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. Here the bold $N = 1$ is clearly worse, too: by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. By error the bold $N$ is the best, with {{of_errors[3]:.1f}} % wrong against the default's {{of_errors[0]:.1f}} %, but not clearly. So we keep the default.
+# **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. Here the bold $N = 1$ is clearly worse, too: by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. By error it is the best, but not clearly ({{of_errors[3]:.1f}} % wrong, the default {{of_errors[0]:.1f}} %). So we keep the default.
 #
-# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss, and the tries on both sides of it have more. Its gain is clear, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
-#
-# **In this run a better η gains more than λ:** the bold $N$ gained {{on_text.mean:.3f}} of validation loss; doubling η at that $N$ gained another {{slower.mean:.2f}}.
+# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss, and the tries on both sides of it have more. Its gain is clear, so we take it. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. A better η would gain more: the bold $N$ gained {{on_text.mean:.3f}} of validation loss; doubling η at that $N$ gained another {{slower.mean:.2f}}.
+
 
 
 # %% tags=["hide-input"]
@@ -1614,7 +1666,8 @@ claim("11-rate", "In this run a better η gains more: with twice the η, at the 
 # %% [markdown]
 # ### Bold N, λ = 0, or the default?
 #
-# Two examples prove little. We have stored {{len(runs_stored)}} *settings* of data, length and η, each with five seeds; the digits above are one more. (They are no test: by them we chose the last two rows.) Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*, every smaller one *too small*, every larger one *too large*. Figure 11.8 shows how much less loss the bold $N$ has than λ = 0.
+# Two examples prove little. So we stored {{len(runs_stored)}} *settings* of data, length and η, each with five seeds; the digits above are one more. (By them we chose the last two rows, so they are no test.) Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*; the others are *too small* or *too large*. Figure 11.9 shows how much less loss the bold $N$ has than λ = 0.
+
 
 # %% tags=["hide-input"]
 batch_of = np.select([runs_stored[:, 1] == n for n in (200, 4000)], [20, 100], 25)
@@ -1631,6 +1684,12 @@ at_best = np.zeros(len(table), bool)
 at_best[[some[lowest_loss[some].argmin()] for some in kinds_of]] = True
 
 # %% tags=["hide-input"]
+kept = [np.stack([table[k, :, bold_at[k]] for k in some]) for some in kinds_of]  # η, seed, measure
+one_finds, three_find = (  # how often so many seeds find the η of all five: by loss, by error
+    sum((by[:, [*some]].mean(1).argmin(0) == by.mean(1).argmin(0)).astype(int)
+        for by in kept for some in combinations(range(5), count)) for count in (1, 3))
+
+# %% tags=["hide-input"]
 best_of_kind = {(n, steps): eta for eta, n, steps in runs_stored[at_best]}
 above_best = np.array([eta > best_of_kind[n, steps] for eta, n, steps in runs_stored])
 three = at_best, ~at_best & ~above_best, above_best  # the best η tried, too small, too large
@@ -1642,7 +1701,7 @@ of_four, of_rows = ([(table[some, :, columns_of[some], 0].mean(1) - lowest_loss[
 # %% tags=["hide-input"]
 called = [f"{n:,.0f} {'digits' if n == 200 else 'signals'}, {steps * size / n:.0f} passes"
           for (_, n, steps), size in zip(runs_stored, batch_of, strict=True)]
-called.append("200 digits, 10 passes")  # of Figure 11.7
+called.append("200 digits, 10 passes")  # of Figure 11.8
 all_gains = np.column_stack([gains, on_validation[:, 5] - on_validation[:, 3]])
 all_clear = clear(all_gains) | clear(-all_gains)
 of_means, in_three = all_gains.mean(0), [np.append(some, k == 0) for k, some in enumerate(three)]
@@ -1694,7 +1753,7 @@ told = [f"{len(saving)} settings: the bold N is lower in {some}, clearly in {n} 
         for saving, some, n, m in zip(saved, won, sure, worse, strict=True)]
 figures.show(fig, "A dot with its interval for each setting: loss at λ = 0 minus loss at the bold "
              f"N, in three groups. At the best η tried, {told[0]}. At an η too small, {told[1]}. "
-             f"At an η too large, {told[2]}.", number="11.8",
+             f"At an η too large, {told[2]}.", number="11.9",
              caption="Each dot is one setting of data, length and η: the mean of five seeds, with "
              "its 95-percent interval. "
              f"λ = 0 is clearly better at {len(for_none)} settings with too small an η: "
@@ -1710,15 +1769,14 @@ assert of_ten.min() > 0, "fewer errors in all"
 
 # %% [markdown]
 # - **At the best η tried it is nearly a tie by loss.** The bold $N$ had the lower loss in {{won[0]}} of {{len(saved[0])}} settings, clearly in {{sure[0]}}; λ = 0 was clearly lower in {{worse[0]}}. On average the bold $N$ gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{of_ten.min():.1f}} to {{of_ten.max():.1f}} points.
-# - **At another η the bold $N$ usually had less loss,** in {{won[1] + won[2]}} of {{len(saved[1]) + len(saved[2])}} settings: clearly in {{sure[1] + sure[2]}}. λ = 0 was clearly lower in {{worse[1] + worse[2]}}. On average the bold $N$ gained {{np.concatenate(saved[1:]).mean():.2f}}. It made fewer errors in {{(points[~at_best] > 0).sum()}}.
-# - **PyTorch's default, λ = {{usual}}, is close to 0:** in {{small_default}} of the {{len(runs_stored)}} stored settings its $N$ is less than half of the bold $N$.
+# - **At another η the bold $N$ usually had less loss,** in {{won[1] + won[2]}} of {{len(saved[1]) + len(saved[2])}} settings: clearly in {{sure[1] + sure[2]}}. λ = 0 was clearly lower in {{worse[1] + worse[2]}}. On average the bold $N$ gained {{np.concatenate(saved[1:]).mean():.2f}}.
 #
-# **So without earlier runs type the bold $N$. At the best η tried little depended on it.**
+# **So without earlier runs type the bold $N$.**
 #
 # <details>
 # <summary>Limits: how far the bold N was from the best</summary>
 #
-# The settings share tasks and seeds, and we chose the last two rows by them. So the counts do not test the rows. In the worst setting the bold $N$ had {{-apart.min():.2f}} more loss than λ = 0; in another λ = 0 had {{apart.max():.2f}} more. In these settings $N = 4$ in every row would have been better still: on average it ended {{of_four[0]:.3f}} above the lowest loss at the best η tried, the bold $N$ {{of_rows[0]:.3f}}, and at the other η {{of_four[1]:.3f}} and {{of_rows[1]:.3f}}. We did not choose it, because on the digits of §11.7 its loss ended {{below: up(costs[5, 2]):.2f}} above the lowest. One run, of {{amounts[-1]:,}} signals at η = {{3 * good_eta:.2f}}, learned nothing at either λ. We tried no augmentation and no dropout. Nor did we try Lion or Muon.
+# The settings share tasks and seeds, and we chose the last two rows by them. So the counts do not test the rows. In the worst setting the bold $N$ had {{-apart.min():.2f}} more loss than λ = 0; in another λ = 0 had {{apart.max():.2f}} more. In these settings $N = 4$ in every row would have been better still: on average it ended {{of_four[0]:.3f}} above the lowest loss at the best η tried, the bold $N$ {{of_rows[0]:.3f}}, and at the other η {{of_four[1]:.3f}} and {{of_rows[1]:.3f}}. We did not choose it, because on the digits of §11.7 its loss ended {{below: up(costs[5, 2]):.2f}} above the lowest. PyTorch's default, λ = {{usual}}, is close to 0: in {{small_default}} of the {{len(runs_stored)}} stored settings its $N$ is less than half of the bold $N$. One run, of {{amounts[-1]:,}} signals at η = {{3 * good_eta:.2f}}, learned nothing at either λ. At another η than the best the bold $N$ made fewer errors in {{(points[~at_best] > 0).sum()}} of {{(~at_best).sum()}}. We tried no augmentation and no dropout.
 #
 # The last two rows rest on at most {{amounts[-1]:,}} examples, except one run of {{pool:,}} signals in {{below: many_passes}} passes, at three η. In that run, at the best η tried, $N = 4$ made the fewest errors, but not clearly fewer than $N = 1$.
 #
@@ -1730,7 +1788,7 @@ assert of_ten.min() > 0, "fewer errors in all"
 # </details>
 
 # %% [markdown]
-# How much can you lose if you run the bold $N$ once? Figure 11.9 shows ten runs, each at the best η tried.
+# How much can you lose with the bold $N$? Figure 11.10 shows ten runs, each at the best η tried.
 
 
 # %% tags=["hide-input"]
@@ -1812,7 +1870,7 @@ figures.show(fig, "Loss above the lowest of its run against N, with λ = 0 at th
              f"N = 4 the digits are {short_ones['200 digits'].y[-1]:.2f} above. Below, five runs "
              f"of 20 or 40 passes: up to N = 4 at most {upto_four:.2f}; at N = 16 the digits are "
              f"{long_ones['_digits'].y[5]:.2f} above in 20 passes and "
-             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.9",
+             f"{long_ones[in_long[3]].y[5]:.2f} in 40.", number="11.10",
              caption="A line is the mean of five seeds of a run at the best learning rate tried. "
              "The dotted line is the bold N. Grey: less than 0.1 above the lowest. "
              "Open: the best N is the largest tried, so a larger one might be better still. "
@@ -1885,7 +1943,7 @@ assert 4 < 0.1 * factors_of(200, linear).sum() < 16, "the limit of ηλ lies bet
 ax.set_xticks(np.arange(4) + 0.5, ["¼", "1", "4", "16\n(ηλ > 0.1)"])
 ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
 ax.set(xlabel="N", ylabel="peak η")
-ax.set_title("First η at N = 1, then N at that η")
+ax.set_title("The framed cells find nearly the lowest loss")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
 figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
@@ -1894,7 +1952,7 @@ figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher
              f"loss goes {first[0]:.2f}, {first[1]:.2f}, {first[2]:.2f}, {first[3]:.2f} as η "
              "rises, and another the row of its lowest. The lowest of all cells, "
              f"{cells[row, column]:.2f}, is in row {row + 1} from below and column {column + 1}.",
-             number="11.10", caption="Each cell is the mean of five seeds on held-out signals; "
+             number="11.11", caption="Each cell is the mean of five seeds on held-out signals; "
              "darker is worse, and a star marks the lowest loss, "
              "though its neighbour on the right is higher only in the third decimal. The frames "
              "hold what the search tries. Right of the dashed line the peak ηλ is "
@@ -1907,88 +1965,49 @@ claim("11-search", "The search tries six cells, η at N = 1 and then N at that �
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Can λ make up for a wrong η? Only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
+# Can λ make up for a wrong η? By loss, only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
 #
 # **So settle η at the bold $N$, by your own measure, then $N$ at that η.** At $N = 1$ step 4 settles on η = {{rates[best_rate]}} by loss, on {{rates[wrong.mean(1)[:, 1].argmin()]}} by error.
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.11 is the recipe as a tree.
+# Figure 11.12 is the recipe as a tree. Print it with the table of §11.2, whose words it uses.
+
 
 # %% tags=["hide-input"]
 most_peak, least_n = 0.1, 0.05  # of peak ηλ; below this N decay does next to nothing
-afford = f"5  can you afford the {fewest_runs} to {most_runs}\nruns of your row (three seeds each)?"
-go_on = f"go on × 4 or ÷ 4: runs left,\nN ≥ {least_n}, peak ηλ ≤ {most_peak}"
 assert rate * decays[4] < most_peak, "the digits' largest N may be tried"
 begins = poem_rate * text_n / S  # ηλ at the first step
 assert begins[2] < most_peak < 4 * begins[2], "four times as much is beyond the limit"
 assert abs(begins[3] / most_peak - 1) < 1e-9, "the last try is the limit"
 
 # %% tags=["hide-input"]
-signs = {1 / 8: "⅛", 1 / 4: "¼", 1 / 2: "½"}
-words_of = {name: [signs.get(n, f"{n}") + "√k" * ("language" in name) for n in tried]
-            for name, tried in rows.items()}
-terms = {name: (", ".join([*tried[:1], *tried[2:], *["λ = 0"] * (name in besides)]), tried[1])
-         for name, tried in words_of.items()}  # the other N to try, and the bold one
-
-# %% tags=["hide-input"]
-small_print = f"""First let only matrices decay: no bias, no scale of a norm.
-S = steps × mean η, under SGD ÷ (1 − μ).
-Fallback: the λ of earlier runs with the same model, data, η and length. Without
-such runs, or if box 4 has moved η: λ = N/S with the bold N and the new S.
-Limit: peak ηλ at most {most_peak}, under SGD (1 − √μ)²; else take the N at which it is that.
-Settled: η ÷ 3 and η × 3 are both no better.
-Clear: the mean gain of 3, 4 or 5 seeds is above {bars[3]:.1f}, {bars[4]:.1f} or {bars[5]:.2f} \
-standard deviations."""
-lines_of = {"your run (k: tokens per weight)": ("also try", "bold N"),
-            "like a published one": ("÷ 4, × 4", "its N"),
-            "language (many passes: also 8√k)": terms["language"],
-            f"≥ 50,000 images, 10 to under {few_of_images} passes": terms["images"],
-            f"≥ 50,000 images, {few_of_images} to under 90 passes": terms["images, between"],
-            "≥ 50,000 images, 90 passes or more": terms["images, long"],
-            f"anything else, under {many_passes} passes": terms["few passes"],
-            f"anything else, {many_passes} passes or more": terms["more passes"]}
-
-# %% tags=["hide-input"]
 boxes = {
-    "tune": (2, 9, "1  fine-tuning, or continued\npretraining?", figures.GREY),
-    "leave": (6, 9, "fine-tuning: min(0.01, 0.05/S)\n(LoRA: also 0.2/S; the better);\n"
-              "continued pretraining: its λ", figures.BLUE),
-    "recipe": (2, 8, "2  a recipe published for\na run like yours?", figures.GREY),
-    "its": (6, 8, "its N is your\nbold N", figures.ORANGE),
-    "one": (2, 7, "3  too large to repeat,\nor only one run?", figures.GREY),
-    "single": (6, 7, "type the fallback (too large to\nrepeat: or the N of a proxy)", figures.BLUE),
-    "rate": (2, 6, "4  is η settled?", figures.GREY),
-    "settle": (6, 6, "move η by factors of 3 at the\nbold N: three runs or more", figures.ORANGE),
-    "few": (2, 5, afford, figures.GREY),
-    "less": (6, 5, "type the fallback", figures.BLUE),
+    "tune": (0, 8, "1  fine-tuning, or con-\ntinued pretraining?", figures.GREY),
+    "leave": (1, 8, "take the first rows\nof the table", figures.BLUE),
+    "one": (0, 7, "2  only one run, or too\nlarge to repeat?", figures.GREY),
+    "single": (1, 7, "type the fallback\n(or use a proxy)", figures.BLUE),
+    "rate": (0, 6, "3  is η settled?", figures.GREY),
+    "settle": (1, 6, "move η by factors of\n3, at the bold N", figures.ORANGE),
+    "few": (0, 5, f"4  can you afford\n{fewest_runs} to {most_runs} more runs?", figures.GREY),
+    "less": (1, 5, "type the fallback", figures.BLUE),
+    "try": (0, 4, "5  run the N of your row\nand the fallback", figures.ORANGE),
+    "end": (0, 3, "6  is the best an N > 0\nat an end of your row?", figures.GREY),
+    "more": (1, 3, "go on × 4 or ÷ 4,\nas far as the limits", figures.ORANGE),
+    "gain": (0, 2, "7  is its gain over the\nfallback clear?", figures.GREY),
+    "keep": (1, 2, "type the fallback", figures.BLUE),
+    "test": (0, 1, "8  take it (even λ = 0),\nand test it once", figures.BLUE),
 }
-
-# %% tags=["hide-input"]
-boxes |= {
-    "try": (2, 4, "6  run the fallback and the N of\nyour row (λ = 0, if it stands there)",
-            figures.ORANGE),
-    "end": (2, 3, "7  is an N the best (not 0, not the\nfallback), at the edge of the tries?",
-            figures.GREY),
-    "more": (6, 3, go_on, figures.ORANGE),
-    "gain": (2, 2, "8  clear gain over the fallback,\non validation data?", figures.GREY),
-    "keep": (6, 2, "type the fallback", figures.BLUE),
-    "test": (2, 1, "9  take it (even λ = 0), test once", figures.BLUE),
-}
-
-# %% tags=["hide-input"]
-ways = [("tune", "leave", "yes"), ("tune", "recipe", "no"), ("recipe", "its", "yes"),
-        ("recipe", "one", "no"), ("one", "single", "yes"), ("one", "rate", "no"),
-        ("rate", "settle", "no"), ("rate", "few", "yes"), ("few", "less", "no"),
-        ("few", "try", "yes"),
-        ("try", "end", ""), ("end", "more", "yes"), ("end", "gain", "no"),
-        ("gain", "keep", "no"), ("gain", "test", "yes")]
+ways = [("tune", "leave", "yes"), ("tune", "one", "no"), ("one", "single", "yes"),
+        ("one", "rate", "no"), ("rate", "settle", "no"), ("rate", "few", "yes"),
+        ("few", "less", "no"), ("few", "try", "yes"), ("try", "end", ""), ("end", "more", "yes"),
+        ("end", "gain", "no"), ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
 def walk(**answers):
     """Where a way through the tree ends; what is not answered is answered as in §11.7."""
     box, turns = "tune", {(a, word): b for a, b, word in ways}
-    as_there = dict.fromkeys(("tune", "recipe", "one", "end"), "no") | {"few": "yes"}
+    as_there = dict.fromkeys(("tune", "one", "end"), "no") | {"few": "yes"}
     while box in {a for a, *_ in ways}:
         box = turns[box, (as_there | {"rate": "yes", "try": ""} | answers)[box]]
     return box
@@ -1999,83 +2018,48 @@ for column in (chosen, chosen_text):  # the digits, then the sonnets
 assert [walk(tune="yes"), walk(one="yes")] == ["leave", "single"], "step 3 of the recipe"
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(6, 10.4))
+fig, ax = figures.subplots(figsize=(4.4, 7.2))
 arrow = {"arrowprops": {"arrowstyle": "->", "color": figures.GREY, "lw": 1.4, "shrinkA": 0,
                         "shrinkB": 0}}
-for x, y_at, text, color in boxes.values():
-    half, tall = 1.75 if x < 3 else 1.35, 0.42 if text.count("\n") == 2 else 0.29
+middles, halves, tall = (1.15, 3.5), (1.1, 0.83), 0.3  # of the two columns
+for column, y_at, text, color in boxes.values():
+    x, half = middles[column], halves[column]
     ax.fill([x - half, x + half, x + half, x - half], np.repeat([y_at - tall, y_at + tall], 2),
             fc="white", ec=color, lw=1.5)
     ax.text(x, y_at, text, ha="center", va="center", fontsize=9.5)
 for a, b, word in ways:
-    (x, y_at), (to, y_to) = boxes[a][:2], boxes[b][:2]
-    down = x == to
-    begin = (x, y_at - 0.29) if down else (x + 1.75, y_at)
-    end = (to, y_to + 0.29) if down else (to - 1.35, y_to)
+    y_at, y_to, down = boxes[a][1], boxes[b][1], boxes[b][0] == 0
+    begin = (middles[0], y_at - tall) if down else (middles[0] + halves[0], y_at)
+    end = (middles[0], y_to + tall) if down else (middles[1] - halves[1], y_to)
     ax.annotate("", end, begin, **arrow)
-    ax.text(*((x + 0.12, y_at - 0.43) if down else (x + 2.2, y_at + 0.06)), word, fontsize=9,
-            va="center" if down else "bottom", ha="left" if down else "center")
+    ax.text(*((1.0, y_at - 0.46) if down else (2.44, y_at + 0.06)), word, fontsize=9.5,
+            va="center" if down else "bottom", ha="right" if down else "center")
 
 # %% tags=["hide-input"]
-ax.plot([6, 6], [3.29, 3.5], color=figures.GREY, lw=1.4)  # back to the question
-ax.annotate("", (2, 3.5), (6, 3.5), **arrow)
-ax.plot([6, 6], [2.71, 2.38], color=figures.GREY, lw=1.4)  # no further: on to the gain
-ax.annotate("", (2, 2.38), (6, 2.38), **arrow)
-ax.text(4.9, 2.41, "limit reached", fontsize=9, ha="center", va="bottom")
-ax.plot([6, 6], [7.71, 7.38], color=figures.GREY, lw=1.4)  # on to the next question
-ax.annotate("", (2, 7.38), (6, 7.38), **arrow)
-ax.plot([6, 6], [5.71, 5.38], color=figures.GREY, lw=1.4)  # on to the size of the run
-last = ax.annotate("", (2, 5.38), (6, 5.38), **arrow)
-
-# %% tags=["hide-input"]
-ax.text(0.25, 0.45, small_print, fontsize=9, va="top", linespacing=1.4).set_in_layout(False)
-for row, (name, (others, bold)) in enumerate(lines_of.items()):
-    for x, text in ((0.25, name), (4.0, bold), (5.1, others)):
-        ax.text(x, -1.95 - 0.27 * row, text, fontsize=9, va="center",
-                weight="bold" if x == 4.0 or row == 0 else "normal")
-    ax.plot([0.25, 7.35], np.repeat(-2.085 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
-
-# %% tags=["hide-input"]
-signs_of = {"you see": "what to do",
-            "gradient norm rises as η falls": "nothing; or let λ fall with η",
-            "λ does nothing": f"compute N = λS: is it below {least_n}?",
-            "loss dips after η drops, then rises": "end with η at 0, or λ falling with η",
-            "an embedding grows": "let it decay, if it should still learn"}
-for row, (seen, done) in enumerate(signs_of.items()):
-    for x, text in ((0.25, seen), (4.0, done)):
-        ax.text(x, -4.55 - 0.27 * row, text, fontsize=9, va="center",
-                weight="bold" if row == 0 else "normal")
-    ax.plot([0.25, 7.35], np.repeat(-4.685 - 0.27 * row, 2), color=figures.GREY, lw=0.6)
-
-# %% tags=["hide-input"]
-ax.set(xlim=(0.1, 7.5), ylim=(-5.86, 9.5), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
+for row, turn_at in ((6, 5.4), (3, 3.5), (3, 2.4)):  # back to the left: on, again, no further
+    side = np.sign(turn_at - row)
+    ax.plot([3.5, 3.5], [row + side * tall, turn_at], color=figures.GREY, lw=1.4)
+    ax.annotate("", (middles[0], turn_at), (3.5, turn_at), **arrow)
+ax.text(2.9, 2.43, "limit reached", fontsize=9.5, ha="center", va="bottom")
+ax.set(xlim=(0, 4.4), ylim=(0.6, 8.4), xticks=[], yticks=[], xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False)
-last = ax.set_title("From your run to λ = N/S")
+last = ax.set_title("From your run to a λ")
 
 # %% tags=["hide-input"]
-figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0.05/S; LoRA, also "
-             "0.2/S. Continued pretraining: its λ. "
-             "A recipe is published for a run like yours: its N is your bold N. "
-             "Too large to repeat: the fallback, or the N of a proxy. If η is not settled, "
-             "move it by factors of 3 at the "
-             "bold N, until it is, in 3 runs or more. "
-             "Fewer runs than your row needs: the fallback. Else run the fallback and the N of "
-             "your row, at full length, and λ = 0, if it stands there. "
-             "If the best N is at the edge of the tries (not if λ = 0 or the fallback is best), go "
-             "on by factors of 4, while you have runs, "
-             f"N is at least 0.05 and the peak ηλ at most {most_peak}; once a limit is "
-             "reached, go on to the gain. If the gain "
-             "over the fallback is clear on validation data, "
-             "take it, even if it is λ = 0, and test once; else type the fallback. Below, "
-             "which tensors decay, S, the terms, a table with the N of each row, and one with four "
-             "things that a run may show and what to do about each.",
-             number="11.11",
-             caption="Grey boxes ask, orange ones say what to do, and blue ones end. The rows and "
-             "the terms are explained in the recipe.")
+figures.show(fig, "A decision tree in eight boxes. Fine-tuning or continued pretraining: the first "
+             "rows of the table. Only one run, or too large to repeat: the fallback, or a proxy. "
+             "If η is not settled, move it by factors of 3 at the bold N. If you cannot afford "
+             "the runs of your row: the fallback. Else run the N of your row and the fallback. "
+             "While the best is an N > 0 at an end of your row, go on by factors of 4, as far as "
+             "the limits. If its gain over the fallback is clear, take it, even if it is λ = 0, "
+             "and test it once; else type the fallback.",
+             number="11.12",
+             caption="Grey boxes ask, orange ones say what to do, and blue ones end. The limits: "
+             f"N at least {least_n}, and peak ηλ at most {most_peak}, under SGD (1 − √μ)².")
 
 # %% [markdown]
 # <details>
-# <summary>How many seeds; the limits of box 7</summary>
+# <summary>How many seeds; why these limits</summary>
 #
 # The limit for a clear gain is half the width of the 95-percent interval of its mean. If the differences within seeds have the standard deviation $s$, to see a mean difference δ takes about
 # $8\,(s/\delta)^2$ seeds (for a power of 80 % at the level of 5 %), plus two or three.
@@ -2088,7 +2072,8 @@ figures.show(fig, "A decision tree. Fine-tuning: λ is the smaller of 0.01 and 0
 #
 # ### Four things you may see in a run
 #
-# Four things in a run often look like a fault. We make each of them happen. Three of them happen to a weight whose size the loss ignores, so the smallest example will do: $y = \langle x, w\rangle/\lVert w\rVert$ is fitted to noisy data, new in each step. The fourth needs an embedding: a small network guesses the next letter of a sonnet from the letter before it, with a norm after the embedding.
+# Four things in a run often look like a fault. We make each happen: three in a weight whose size the loss ignores ($y = \langle x, w\rangle/\lVert w\rVert$, fitted to noisy data, new in each step), one in an embedding before a norm (a small network guesses the next letter of a sonnet).
+
 
 # %%
 def neurons(rates, decays, copies=20, d=20):
@@ -2181,18 +2166,28 @@ figures.show(fig, "Four panels over 600 steps. Norm of the gradient while η fal
              f"ten at step 200: down to {dip.min():.2f}, then up to {dip[-1]:.2f} with a constant "
              f"λ; {steady[-1]:.2f} at the end if λ falls as η. RMS of an embedding: "
              f"{grow[-1]:.2f} without decay, still growing, and {stay[-1]:.2f} at λ = 1.",
-             number="11.12", caption="Each line is a mean of 20 steps; the first three panels are "
+             number="11.13", caption="Each line is a mean of 20 steps; the first three panels are "
              "means of 20 copies. The upper right panel has two lines on top of each other.")
 
 # %% [markdown]
-# | you see | why | what to do |
-# |---|---|---|
-# | The gradient's norm rises as η falls (top left). | Weights shrink towards $\sqrt{\eta/2\lambda}$, and where the loss ignores their size a gradient goes as 1/size. | The rise is no sign of trouble. If you let λ fall with η ([Defazio, 2025](https://arxiv.org/abs/2506.02285)), the rise disappears, and here the loss ended lower, too. $N$ is then smaller. |
-# | λ does nothing (top right). | $N = \lambda S$ is next to zero: here {{n_idle:.3f}}. | Compute $N$ before you compare λ; try the $N$ of your row. |
-# | The loss dips after η drops, then rises (bottom left). | The turn falls tenfold at once. Then the weights shrink, so the turn grows again, and the loss with it. | This is not overfitting: the data are new in each step. End with η at zero, or let λ fall with η. |
-# | An embedding keeps growing (bottom right). | It does not decay, and a norm follows it. As it grows, its turn falls: here from {{free[1][100:200].mean():.3f}} to {{free[1][-100:].mean():.3f}} radians a step. | Often nothing: here its loss ended lower than with decay. If it should go on learning, let it decay. |
+# | you see | what to do |
+# |---|---|
+# | The gradient's norm rises as η falls (top left). | Nothing: the rise is no sign of trouble. |
+# | λ does nothing (top right). | Compute $N$: here it is {{n_idle:.3f}}. Try the $N$ of your row. |
+# | The loss dips after η drops, then rises (bottom left). | End with η at zero, or let λ fall with η. |
+# | An embedding keeps growing (bottom right). | Often nothing: here its loss ended lower than with decay. If it should go on learning, let it decay. |
 #
 # In this small example no decay at all ends lowest: it shows what you may see, not which λ is good.
+#
+# <details>
+# <summary>Why each happens</summary>
+#
+# - *Gradient:* weights shrink towards $\sqrt{\eta/2\lambda}$, and where the loss ignores their size a gradient goes as 1/size. If you let λ fall with η ([Defazio, 2025](https://arxiv.org/abs/2506.02285)), the rise disappears, and here the loss ended lower, too. $N$ is then smaller.
+# - *Dip:* the turn falls tenfold at once. Then the weights shrink, so the turn grows again, and the loss with it. This is not overfitting: the data are new in each step.
+# - *Embedding:* it does not decay, and a norm follows it. As it grows, its turn falls: here from {{free[1][100:200].mean():.3f}} to {{free[1][-100:].mean():.3f}} radians a step.
+#
+# </details>
+
 
 # %% tags=["hide-input"]
 ends = [path[-1] / path[14] for path in (rise, fallen, unmoved)]
@@ -2215,14 +2210,13 @@ claim("11-grows", "From step 300 to the end the embedding without decay grows by
 #
 # ## 11.9 Exercises
 #
-# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. Earlier runs, with the same η and length, had λ = 0.01. Which λ do you try? With one run, which λ do you type, with those runs and without? What if step 4 moves η to 0.03? And under SGD, μ = 0.9, η = 0.1?
+# **1.** (Choose λ.) Your run on 1,000 examples has 300 steps of AdamW in batches of 32, linear to zero from $\eta = 0.01$. There are no earlier runs. Which λ do you type if you have one run? Which do you try if you have many? And under SGD, μ = 0.9, η = 0.1?
 #
 # <details>
 # <summary>Solution</summary>
 #
-# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$.
-# Step 5 adds the fallback, λ = 0.01. So there are five tries, each with three seeds. With one run type the fallback, the old 0.01. You know how those runs ended, though its $N$ is only {{forgettings(0.01, 0.01, factors_of(300, linear)):.3f}}. Without earlier runs it is the bold $N = 1$, λ = {{1 / 1.5:.2f}}. At η = 0.03 those runs no longer count, $S = {{forgettings(0.03, 1, factors_of(300, linear)):.1f}}$, and the fallback is λ = {{1 / forgettings(0.03, 1, factors_of(300, linear)):.2f}}. For SGD
-# $S = 300\cdot0.1/2\,/\,(1-0.9) = 150$, so {{0.25 / 150:.4f}}, {{1 / 150:.4f}} and {{4 / 150:.3f}}, and λ = 0. For one run without earlier ones type the middle one. The row rests on AdamW alone, so under SGD these are only a rough guide.
+# These are fewer than 20 passes, so the row is the last but one: $N = \frac14$, 1, 4, and λ = 0. $S = 300\cdot0.01/2 = 1.5$, so λ = $N/S$ is {{0.25 / 1.5:.2f}}, {{1 / 1.5:.2f}} and {{4 / 1.5:.1f}}: all above the usual 0.1, which here is $N = {{forgettings(0.01, 0.1, factors_of(300, linear)):.2f}}$. With one run type the fallback, which is the bold one, λ = {{1 / 1.5:.2f}}. With many try all four, each with three seeds, once η is settled. For SGD
+# $S = 300\cdot0.1/2\,/\,(1-0.9) = 150$, so {{0.25 / 150:.4f}}, {{1 / 150:.4f}} and {{4 / 150:.3f}}, and λ = 0. The row rests on AdamW alone, so under SGD these are only a rough guide.
 #
 # </details>
 #
@@ -2257,7 +2251,7 @@ claim("11-grows", "From step 300 to the end the embedding without decay grows by
 #
 # </details>
 #
-# **4.** (Ask the scheduler.) A language model with 20 tokens per weight ($k = 20$, embeddings counted), in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? With batch × 4 and η × 2, same tokens? With tokens × 10?
+# **4.** (Ask the scheduler.) A language model with 20 tokens per weight ($k = 20$, embeddings counted), in one pass, takes 1,000 steps of AdamW under `torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=1000)`. Which λ do you type for your only run? And with batch × 4 and η × 2, or with tokens × 10?
 #
 # <details>
 # <summary>Solution</summary>
@@ -2287,13 +2281,13 @@ claim("11-grows", "From step 300 to the end the embedding without decay grows by
 #    2    0.96    0.98     1.01
 # ```
 #
-# What do you type? With three more runs? With seed 1 only? Which $N$ for ImageNet in 90 passes?
+# What do you type? With three more runs? With seed 1 only?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The fallback is the bold $N = 4$. Compare within seeds. $N = 1$ gains {{ten[0].mean:.2f}} with the standard deviation $s = {{decided_s:.2f}}$, and $2.5\,s = {{bars[3] * decided_s:.3f}}$: a clear gain. It is the smallest you tried, but your runs are spent. So type λ = $1/S$, and test once. With three runs more try $N = \frac14$.
-# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. (With three seeds two tries were compared with the fallback, and two look clear by chance more often than one: so test once.) With 90 passes the last row of images fits: $N = 16$.
+# $N = 16$ gains {{ten[2].mean:.2f}} ± {{ten[2].half:.2f}}, which is no evidence. With seed 1 only it looks best by far, but one seed says nothing of how much seeds differ: type the fallback. (With three seeds two tries were compared with the fallback, and two look clear by chance more often than one: so test once.)
 #
 # </details>
 #
@@ -2306,21 +2300,12 @@ claim("11-grows", "From step 300 to the end the embedding without decay grows by
 #
 # </details>
 #
-# **7.** (The old η.) One published rule is $\lambda = 1/(\eta m\tau)$, for a memory of τ passes of $m$ steps (Wang and Aitchison, 2025). A run on the digits of §11.7 had η = {{earlier}}, τ = {{tau}} and $m = {{of_pass}}$. The next has η = {{rate}}, and you type the old λ. How much too large is it, and what is $N$?
+# **7.** (The old η.) One published rule is $\lambda = 1/(\eta m\tau)$, for a memory of τ passes of $m$ steps (Wang and Aitchison, 2025). The digits of §11.7 first had η = {{earlier}}, τ = {{tau}} and $m = {{of_pass}}$, then η = {{rate}} with the old λ. How much too large is it?
 #
 # <details>
 # <summary>Solution</summary>
 #
 # The old λ is $1/({{earlier}}\cdot{{of_pass}}\cdot{{tau}}) = {{wrong_lam:.1f}}$, but with the new η the rule gives $1/({{rate}}\cdot{{of_pass}}\cdot{{tau}}) = {{right_lam:.1f}}$. In {{100 // of_pass}} passes, linear to zero, these are $N$ = {{of_lams[1]:.0f}} and {{of_lams[0]:.0f}}. The validation losses are {{on_validation[:, 4].mean():.2f}} and {{on_validation[:, 3].mean():.2f}}: the old λ is {{wrong_lam / right_lam:.0f}} times too large, and costs {{of_wrong.mean:.2f}} ± {{of_wrong.half:.2f}} of loss.
-#
-# </details>
-#
-# **8.** (Settle η.) Take the column $N = 1$ of Figure 11.10 as your runs, and begin at η = {{rates[1]}}. Which runs does step 4 make, and where does it settle: by loss? By error? Which λ has each run?
-#
-# <details>
-# <summary>Solution</summary>
-#
-# By loss: {{rates[1]}} has {{by_rate[1, 1]:.2f}}, {{rates[0]}} has {{by_rate[0, 1]:.2f}} and {{rates[2]}} has {{by_rate[2, 1]:.2f}}. So go on to {{rates[3]}}, which has {{by_rate[3, 1]:.2f}}: η = {{rates[2]}} is settled, in four runs. By error {{rates[0]}} makes {{100 * wrong[0, :, 1].mean():.1f}} %, {{rates[1]}} makes {{100 * wrong[1, :, 1].mean():.1f}} % and {{rates[2]}} makes {{100 * wrong[2, :, 1].mean():.1f}} %: η = {{rates[1]}} is settled, in three. At $N = 1$ λ = $1/S$ falls as η rises: {{1 / totals[0]:.2f}}, {{1 / totals[1]:.2f}}, {{1 / totals[2]:.3f}} and {{1 / totals[3]:.3f}}.
 #
 # </details>
 #

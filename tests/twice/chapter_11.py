@@ -191,6 +191,37 @@ BEST = (*((at_best(*one), *one) for one in FIVE[:4]), *LONG, (0.03, 4000, 800))
 """Those at the best η tried."""
 
 
+LENGTHS = tuple(dict.fromkeys(one[1:] for one in ALL))
+"""All kinds of stored runs: examples and steps."""
+
+
+def _eta_of(seeds: Sequence[int], what: int) -> int:
+    """For how many kinds the mean of these seeds is lowest, at the bold N, where that of all is."""
+    found = 0
+    for n, steps in LENGTHS:
+        measured = {
+            eta: run(eta, n, steps)[bold(n, steps)][what] for eta, *one in ALL if one == [n, steps]
+        }
+        best, of_all = (
+            min(measured, key=lambda eta: mean(measured[eta][seed] for seed in some))
+            for some in (seeds, range(5))
+        )
+        found += best == of_all
+    return found
+
+
+def one_seed(what: int) -> int:
+    """How often one seed finds the η of all five: by loss (0), by error (1)."""
+    return sum(_eta_of([seed], what) for seed in range(5))
+
+
+def three_seeds(what: int) -> int:
+    """How often three seeds find it."""
+    return sum(
+        _eta_of([a, b, c], what) for a in range(5) for b in range(a + 1, 5) for c in range(b + 1, 5)
+    )
+
+
 def pairs(what: int = 0) -> list[list[tuple[float, float]]]:
     """At λ = 0 and at the bold N: loss above the lowest (0), or errors (1); at the best η, at smaller, at larger ones."""
     found: list[list[tuple[float, float]]] = [[], [], []]
