@@ -832,11 +832,16 @@ def test_many_tensors_leave_the_picture_those_that_turn_most():
     with mpl.rc_context({"backend": "agg"}):
         fig, words = picture(found)
         names = [t.get_text() for t in fig.axes[0].get_yticklabels()]
+        title = fig.axes[1].get_title("left")
         plt.close("all")
     assert len(names) == 30
     most = found.data.tensor.values[np.argsort(found.data.turn.values)[-30:]]
     assert {*names} == {*most.tolist()}
     assert "30 tensors of 40" in words
+    ratios = (found.data.angle / found.data.angle_predicted).sel(tensor=most).values
+    assert f"{np.median(ratios):.2g}" != f"{np.mean(ratios):.2g}"
+    assert f"in the median {np.median(ratios):.2g} times" in words
+    assert title == f"Turns {np.median(ratios):.2g} × equilibrium's (median)"
 
 
 # ---- errors ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Two checkpoints, from Python and from the command line."""
 
 import copy
+import math
 import pickle
 import subprocess
 import sys
@@ -69,6 +70,13 @@ def test_sgd_and_its_momentum_are_told_by_name():
     assert heavy.N.item() == pytest.approx(0.1 * Momentum(0.9).share(0.001) / 0.001)
     assert plain.sum_lr_decay.item() == heavy.sum_lr_decay.item() == pytest.approx(0.1)
     assert compare(before, after, **options).data.rms_ratio > 0
+
+
+def test_the_rms_ratio_is_by_the_square_root_of_lr_over_twice_lambda():
+    before, after = {"w": torch.tensor([3.0, 4])}, {"w": torch.tensor([3.1, 4])}
+    found = compare(before, after, lr=0.5, weight_decay=0.4, steps=3).data.isel(tensor=0)
+    rms = math.sqrt((3.1**2 + 4**2) / 2)
+    assert found.rms_ratio.item() == pytest.approx(rms / math.sqrt(0.5 / (2 * 0.4)), rel=1e-6)
 
 
 def test_prefixes_of_wrappers_do_not_count():

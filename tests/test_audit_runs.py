@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn, optim
@@ -140,3 +141,15 @@ def test_roles_are_taken():
     optimizer.step()
     watch.step()
     assert watch.result().data.role.values.tolist() == ["weight", "bias", "other"]
+
+
+def test_the_angle_is_that_of_the_later_half_of_the_looks():
+    w, optimizer, watch = walking(optim.SGD, 5.0, 0.1, 0.05)
+    walk(optimizer, w, 50, watch)  # five looks; the norm falls, so that each turns more
+    each = watch.result().data.isel(tensor=0)
+    for at, told in ((each.turn_at, each.angle), (each.predicted_at, each.angle_predicted)):
+        turns = at.values[-5:]
+        assert np.isfinite(turns).all()
+        assert told.item() == pytest.approx(math.acos(math.exp(-turns[2:].mean())), rel=1e-9)
+    one_more = math.acos(math.exp(-each.turn_at.values[-4:].mean()))
+    assert each.angle.item() != pytest.approx(one_more, rel=1e-3)
