@@ -12,8 +12,6 @@
 # - find a first λ when you change between the two;
 # - say what a learning-rate schedule does to the decay.
 #
-# In a hurry? Figure 3.12 is a map.
-#
 # *Reading time an hour; the code runs in about 10 seconds.*
 #
 # ## 3.1 One number, six programs
@@ -785,15 +783,15 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# Both questions have one answer (Figure 3.6). The theory (3.4) fits from σ = 1 on. At σ = {{sigmas[0]:g}}
-# the rate is {{above['_l2'].y[0]:.1f}} instead of {{above['_theory'].y[0]:.1f}}, since $v$ still holds larger, earlier gradients.
+# (3.4) fits from σ = 1 on. At σ = {{sigmas[0]:g}}
+# the rate is {{above['_l2'].y[0]:.1f}} instead of {{above['_theory'].y[0]:.1f}}, since $v$ still holds larger, earlier gradients (Figure 3.6).
 #
 # **With $\lambda_A=\lambda_W\sqrt{v_i}$ a weight shrinks about as fast and rests in the same place under both optimisers: each
 # weight needs a λ of its own.**
 #
 # ## 3.6 One λ for a whole network: the translation
 #
-# Why translate? You have an old recipe for Adam, and want AdamW. Or you have a tuned AdamW run, and want
+# Why translate? You have an old recipe for Adam and want AdamW, or a tuned AdamW run and want
 # the minimum of a stated objective. By (3.6) each weight needs a λ of its own, but a program takes one for all.
 #
 # If we stretch all weights by a factor $r$, loss and penalty must balance at $r=1$: otherwise longer or shorter weights would be
@@ -917,19 +915,17 @@ figures.show(fig, "Training loss and AdamW's effective penalty against the facto
              "and the √v in the penalty, stay the same for every r.")
 
 # %% [markdown]
-# Now the equation:
-#
 # 1. With stretched weights the penalty of Adam + L2 is $\frac{\lambda_A}2\sum_i(rw_i)^2$. At $r=1$ it grows with $r$ at the rate
 #    $\lambda_A\sum_iw_i^2$. We call this its *pull*.
 # 2. AdamW's penalty is $\frac12\sum_i\lambda_W\sqrt{v_i}\,(rw_i)^2$, with $v$ held fixed. Its pull is $\lambda_W\sum_iw_i^2\sqrt{v_i}$.
 # 3. The loss must fall as fast as the penalty grows. How fast it falls, $-\sum_i\bar g_iw_i$, depends on the loss and the weights alone.
-#    So if both optimisers came to the same weights, their pulls would be equal, too.
+#    So if both optimisers came to the same weights, their pulls would be equal.
 #
 # > **The translation.** Multiply AdamW's λ by the mean of $\sqrt{v_i}$, *weighted by $w_i^2$*:
 # >
 # > $$\lambda_A=\lambda_W\;\frac{\sum_iw_i^2\sqrt{v_i}}{\sum_iw_i^2}. \tag{3.7}$$
 # >
-# > Read this mean at the end of an AdamW run of the planned length. Take it as a first guess, and search. Our tests have $\beta_2=0.999$; at 0.95 it misled us in both directions (§3.7).
+# > Read this mean at the end of an AdamW run of the planned length. It is a first guess: search. We tested it at $\beta_2=0.999$; at 0.95 it misled us both ways (§3.7).
 #
 # This function reads the mean from a PyTorch optimiser:
 
@@ -1012,9 +1008,8 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # %% [markdown]
 # Loss and penalty balance, and AdamW's training loss lies between that of the translated λ and that of three times it.
 #
-# Why only a guess? The two optimisers do not come to the same weights, and (3.7) matches one sum, not each weight. In the five networks of Figure 3.7 the middle 80 % of the $\sqrt{v_i}$
-# span a factor of {{spread_of[0]:.0f}} to {{spread_of[1]:.0f}}, and the gradients $\bar g_i$ correlate with the $-\lambda\sqrt{v_i}\,w_i$ of (3.5) at only
-# {{alike.min():.1f}} to {{alike.max():.1f}}.
+# Why only a guess? The two optimisers come to different weights, and (3.7) matches a sum, not each weight. In the five networks of Figure 3.7 the gradients $\bar g_i$ correlate
+# with the $-\lambda\sqrt{v_i}\,w_i$ of (3.5) at only {{alike.min():.1f}} to {{alike.max():.1f}}, and the middle 80 % of the $\sqrt{v_i}$ span a factor of {{spread_of[0]:.0f}} to {{spread_of[1]:.0f}}.
 
 # %% tags=["hide-input"]
 spared = torch.nn.Parameter(torch.ones(2))  # in a group without decay
@@ -1068,8 +1063,8 @@ assert "weight_decay above 0" in str(refused), "without decay there is no mean: 
 #
 # ## 3.7 Is a translated λ better than a copied one?
 #
-# One network and one λ are not enough. For each of five λ AdamW now trains five networks, with other pictures and starts, and λ on weights only
-# (in folded NumPy code). Adam + L2 then trains with each λ, once translated and once copied. Last, (3.7) leads back to AdamW, by division.
+# For each of five λ AdamW now trains five networks, with other pictures and starts, and λ on weights only
+# (folded). Adam + L2 then trains with each λ, once translated and once copied. Last, (3.7) leads back to AdamW, by division.
 
 # %%
 translated = lam_w * mean_root(w, root)  # by network and λ
@@ -1230,8 +1225,8 @@ claim("03-follows", "From AdamW's λ = 0.03 on the translated λ brings Adam + L
       measured=np.abs(missed) / np.abs([*missed_by, np.log(means(fit_copied, fit_w))[1:]]))
 
 # %% [markdown]
-# The weights $w_i^2$ of (3.7) are derived, not found best. A plain root mean square of $\sqrt v$ (thin line), {{larger.mean():.1f}} times as large, comes nearer:
-# in the mean to {{np.exp(missed_rms.min()):.2f}} to {{np.exp(missed_rms.max()):.2f}} of AdamW's loss, instead of {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}}.
+# A plain root mean square of $\sqrt v$ (thin line), {{larger.mean():.1f}} times as large, comes nearer: in the mean to {{np.exp(missed_rms.min()):.2f}} to {{np.exp(missed_rms.max()):.2f}} of AdamW's loss,
+# instead of {{np.exp(missed.min()):.2f}} to {{np.exp(missed.max()):.2f}}. The weights $w_i^2$ of (3.7) are derived, not found best.
 #
 # *At $\beta_2=0.95$*, common in language models, single networks end at {{of_95.min():.1f}} to {{of_95.max():.1f}} times AdamW's loss (pink). There search both ways.
 
@@ -1256,8 +1251,7 @@ claim("03-matters", "With 30 % random labels the best of AdamW's five λ lowers 
                 told_cn[:, told_n.mean(0).argmin()].mean() / told_cn[:, 5].mean()], below=0.9)
 
 # %% [markdown]
-# *The way back* is no inverse: there and back 0.1 becomes {{back[:, 2].mean():.2f}} and 1 becomes {{back[:, 4].mean():.1f}}, because $\sqrt v$ is larger under Adam + L2. From λ = {{lam_w[3]}} on AdamW then ends at
-# {{homewards[:, 3:].min():.1f}} to {{homewards[:, 3:].max():.1f}} times the loss of Adam + L2: again search upwards.
+# *The way back:* there and back 0.1 becomes {{back[:, 2].mean():.2f}} and 1 becomes {{back[:, 4].mean():.1f}}, because $\sqrt v$ is larger under Adam + L2. Again search upwards.
 #
 # *From SGD to AdamW* the way leads through Adam + L2, which has SGD's penalty. A test with momentum 0.9 and $\eta=0.1$:
 
@@ -1301,11 +1295,13 @@ assert (shorter > 0.1).all(), "with the translated λ Σw² is not smaller than 
 # that Adam + L2 aims at a minimum of $L+\frac{\lambda_A}2\sum_iw_i^2$, while AdamW's penalty weighs each $w_i^2$ by its $\sqrt{v_i}$.
 #
 # A copied 0.1 is about {{round(0.1 / np.mean(landed), -1):.0f}} times the translated λ, and with a copied 0.3 or 1 the network learns nothing. The other way round, from Adam + L2 to AdamW, a copied λ does next to nothing (exercise 3).
+#
+# On the way back AdamW ends, from λ = {{lam_w[3]}} on, at {{homewards[:, 3:].min():.1f}} to {{homewards[:, 3:].max():.1f}} times the loss of Adam + L2.
 # `exp_avg_sq` of Adam + L2 holds the squares of $g=\nabla L+\lambda w$, not of $\nabla L$ alone.
 #
 # </details>
 #
-# **At $\beta_2=0.999$ a translated λ gives the order of magnitude of AdamW's training loss, and nearly its best test loss. A copied one does not. Search upwards first.**
+# **At $\beta_2=0.999$ a translated λ gives the right order of magnitude, a copied one does not. Search upwards first.**
 #
 # ## 3.8 When √v fades: full batches and longer runs
 #
@@ -1506,7 +1502,7 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, AdamW's effe
 
 # %% [markdown]
 # After 600 steps the translation gave {{np.median(landed):.4f}} (median), after 2000 only about {{np.median(later):.4f}} (Figure 3.10). The network soon fits its pictures so well that
-# later gradients add little to $v$, which decays as in the full batch.
+# later gradients add little to $v$.
 # So AdamW's effective λ fades, and the λ of Adam + L2 stays. Read at step 600, it ends at {{early_end.min():.1f}} to {{early_end.max():.1f}} times AdamW's training loss; read at step 2000, at {{late_end.min():.1f}} to {{late_end.max():.1f}} times.
 
 # %% tags=["hide-input"]
@@ -1527,8 +1523,7 @@ assert np.median(early_end) > 1 > np.median(late_end), "early is not too strong,
 assert np.median(course[5, :, 0]) < 1, "at step 600 search downwards first"
 
 # %% [markdown]
-# **Where gradients become small, AdamW's effective λ fades: with full batches AdamW ends near least squares, $e$ times nearer every 2000 steps. In a longer run read $\sqrt v$ at its end. This λ is
-# somewhat too small; a λ read at step 600 is too large.**
+# **Where gradients become small, AdamW's effective λ fades: with full batches AdamW ends near least squares, $e$ times nearer every 2000 steps. In a longer run read $\sqrt v$ at its end.**
 #
 # ## 3.9 What a learning-rate schedule does to the decay
 #
@@ -1753,7 +1748,7 @@ assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same pla
 # - **Write five things beside every λ:** the loss (½? mean or sum?), penalty or decay, whether the
 #   learning rate multiplies it, the optimiser, and the parameters on which λ acts.
 # - **Which optimiser?** By default AdamW: its decay is the same for every weight, whatever the loss's scale (exercise 4). Take Adam + L2
-#   if you need the minimum of a stated objective, and your gradients' noise is symmetric: rare, one-sided gradients, as in embeddings, move the resting point (exercise 8).
+#   if you need the minimum of a stated objective and the noise is symmetric: rare, one-sided gradients move the resting point (exercise 8).
 
 # %% [markdown]
 # <details>
@@ -1794,9 +1789,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
       "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
 
 # %% [markdown]
-# **Limits.** (3.4) to (3.6) need symmetric, steady noise, small η and $\beta_2$ near 1. (3.5) needs weights at rest, and in our networks holds
-# for their sum only. (3.7) needs a loss that balances the pull. It was tried at constant η on one small network, and at $\beta_2=0.95$ ended at up to {{of_95.max():.0f}} times AdamW's
-# training loss.
+# **Limits.** (3.4) to (3.6) need symmetric, steady noise, small η and $\beta_2$ near 1. (3.5) needs weights at rest; in our networks only its sum
+# held. (3.7) was tried at constant η on one small network. At $\beta_2=0.95$ it led to up to {{of_95.max():.0f}} times AdamW's training loss.
 #
 # ## 3.11 Exercises
 #
@@ -1903,7 +1897,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #
 # </details>
 #
-# **7.** (Another $\beta_2$.) Repeat the test of §3.6 with `betas=(0.9, 0.95)`. How near does the translated λ come? In your own network, what belongs in `skip`?
+# **7.** (Another $\beta_2$, or your own network.) Repeat the test of §3.6 with `betas=(0.9, 0.95)`. How near does the translated λ come?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1920,12 +1914,12 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 # (3.7) gives about 0.00003. With it Adam + L2 ends at 0.5 times AdamW's training loss, with a λ 3 times smaller at 0.2 times and 3 times larger at 1.1 times.
 # One run proves little: with `seed=3` in `trained` the translated λ ends at 0.1 times AdamW's loss, and with `seed=4` at 1.3 times.
 #
-# `skip` is empty here, because no layer normalises. In a network with, say, `BatchNorm1d` it holds the weight of the layer before each.
+# In a network with, say, `BatchNorm1d`, put the weight of the layer before each into `skip`.
 #
 # </details>
 #
-# **8.** (One-sided noise.) In 1 % of the steps a weight's gradient is far above its mean $w-1$, in the others a little below; the noise has the standard deviation 10.
-# If it were symmetric, with $\lambda=0.1$ Adam + L2 would rest at {{1 / (1 + lam):.2f}} and AdamW at {{1 / (1 + 10 * lam):.2f}} (3.5). Where do they rest now, with $\beta_2=0.95$ and 0.999?
+# **8.** (One-sided noise.) Let a gradient be $w-1$ plus noise that is large and positive in 1 % of the steps, and slightly negative in the others, with the mean 0 and the standard
+# deviation 10. Where do both optimisers rest, if $\lambda=0.1$ and $\beta_2$ is 0.95 or 0.999?
 #
 # <details>
 # <summary>Solution</summary>
@@ -1944,6 +1938,7 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
 #         print(f"β₂ = {beta_2}, {form}: {path[1500:].mean():.2f}")
 # ```
 #
+# Symmetric noise of this size has the resting points {{1 / (1 + lam):.2f}} and {{1 / (1 + 10 * lam):.2f}} (3.5).
 # With $\beta_2=0.95$ Adam + L2 rests at 1.6 and AdamW at 1.5, both beyond the minimum of the loss at 1. The rare gradient enlarges $v$ at once, so that its own step is small.
 # Most steps follow the many little negative gradients, which are divided by a small $\sqrt v$, and move the weight upwards. With 0.999 $v$ hardly changes from step to step, and the
 # points are 0.94 and 0.52, near those of symmetric noise.
