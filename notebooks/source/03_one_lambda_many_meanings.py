@@ -335,7 +335,7 @@ except ValueError as error:
 #
 # We call `torch.optim.Adam` with a `weight_decay` *Adam + L2*. It differs from AdamW in where λ enters (Figure 3.2). From here on the loss is $L$, so that λ is the book's λ.
 #
-# | | $g$ in (3.3) | new weight |
+# | optimiser | $g$ in (3.3) | new weight |
 # |---|---|---|
 # | Adam + L2 | $g=\nabla L(w)+\lambda w$ | $w-\eta\,\hat m/(\sqrt{\hat v}+\epsilon)$ |
 # | AdamW | $g=\nabla L(w)$ | $(1-\eta\lambda)\,w-\eta\,\hat m/(\sqrt{\hat v}+\epsilon)$ |
@@ -368,8 +368,9 @@ ax.text(10.8, 0.15, "w shrinks here, undivided", color=figures.ORANGE, ha="cente
 ax.set(xlim=(0, 12.8), ylim=(-0.1, 3.5), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.grid(visible=False)
 ax.set_title("Adam + L2 divides λw by √v̂, AdamW does not")
-figures.show(fig, "Two rows of four boxes: gradient, running means m and v, step m̂ over root v̂, new "
-             "weight. In the upper row, Adam + L2, the first box adds λw to the gradient, so that "
+figures.show(fig, "Two rows of four boxes: gradient, running means m and v, step m̂ over root v̂, "
+             "new weight. In the upper row, Adam + L2, the first box adds λw to the gradient, "
+             "so that "
              "it is divided by root v̂. In the lower row, AdamW, the first box is the gradient "
              "alone, and the last one multiplies w by 1 − ηλ.", number="3.2",
              caption="A coloured box holds λ. The grey boxes are the same for both optimisers.")
@@ -597,10 +598,11 @@ def rests_with_rare(beta_2, **rule):
     return train(np.ones(400), rare, 0.02, 3000, beta_2=beta_2, **rule)[1500:].mean()
 
 
+# %% tags=["hide-input"]
 one_sided = [[rests_with_rare(beta_2, **rule) for rule in ({"coupled": 0.1}, {"decoupled": 0.1})]
              for beta_2 in (0.999, 0.95)]
-claim("03-rare", "With rare, one-sided gradients and β₂ = 0.95 a weight rests at {:.2f} or more, beyond "
-      "the loss's minimum, under both optimisers", measured=one_sided[1], above=1.2)
+claim("03-rare", "With rare, one-sided gradients and β₂ = 0.95 a weight rests at {:.2f} or more, "
+      "beyond the loss's minimum, under both optimisers", measured=one_sided[1], above=1.2)
 
 # %% [markdown]
 # ## 3.4 How fast does a weight shrink, and where does it rest?
@@ -698,9 +700,11 @@ rested = {name: path[1500:].mean(0) for name, path in paths.items()}
 # v is near σ² plus the square of the mean gradient, here w − 1.
 two_roots = np.sqrt(two_sigmas[:, 0] ** 2 + (rested["AdamW"] - 1) ** 2)
 costs = {"Adam + L2": strong * np.ones(2), "AdamW": strong * two_roots}  # effective λ
+# %% tags=["hide-input"]
 claim("03-ellipse", "Two weights, one quiet and one noisy, rest at the minimum of the loss plus a "
       "circular penalty under Adam + L2, plus an elliptical one under AdamW: the largest error is "
-      "{:.4f}", below=0.01, measured=[np.abs(rested[name] - 1 / (1 + costs[name])) for name in costs])
+      "{:.4f}", below=0.01,
+      measured=[np.abs(rested[name] - 1 / (1 + costs[name])) for name in costs])
 
 
 # %% tags=["hide-input"]
@@ -734,8 +738,8 @@ for ax, colour in zip(panels, (figures.BLUE, figures.ORANGE), strict=True):
     ax.text(1.04, 1.06, "loss", color=figures.GREY)
     ax.text(0.06, -0.05, "penalty", color=colour)
 both_rest = [figures.drawn(ax)["_rest"] for ax in panels]
-figures.show(fig, "Two panels, each with two weights as axes, grey circles around the minimum of the "
-             "loss at (1, 1), and contours of a penalty around zero. Left, circles: Adam + L2 "
+figures.show(fig, "Two panels, each with two weights as axes, grey circles around the minimum of "
+             "the loss at (1, 1), and contours of a penalty around zero. Left, circles: Adam + L2 "
              f"rests at ({both_rest[0].x[0]:.2f}, {both_rest[0].y[0]:.2f}), on the diagonal. "
              "Right, ellipses, narrow along the noisy weight: AdamW rests at "
              f"({both_rest[1].x[0]:.2f}, {both_rest[1].y[0]:.2f}), far below the diagonal. There "
@@ -906,6 +910,7 @@ def slope(w):
     return -(network_gradient(w, pictures, labels) * w) @ acts
 
 
+# %% tags=["hide-input"]
 pull = lam_w * ((w**2 * root) @ acts)  # AdamW's
 stretch = np.linspace(0.7, 1.4, 29)  # r, of the weights with λ = 0.1; the biases stay
 stretched = w[:, 2:3] * np.where(acts, stretch[:, None], 1)
@@ -931,15 +936,14 @@ draw_stretch(ax)
 ax.set(xlabel="factor r of all weights", ylabel="loss, penalty", xlim=(0.7, 1.4), ylim=(0, 0.24))
 ax.set_title("Loss plus AdamW's penalty is lowest\nnear the weights that training found")
 drawn = figures.drawn(ax)
-falls, grows = slope(w)[:, 2].mean(), pull[:, 2].mean()
 ax.text(0.78, 0.195, "sum")
 ax.text(0.72, 0.1, "loss", color=figures.GREY)
 ax.text(1.17, 0.075, "AdamW's penalty", color=figures.ORANGE)
 assert abs(drawn["_lowest"].x[0] - 1) < 0.06, "the sum is lower at another r"
 figures.show(fig, "Training loss and AdamW's effective penalty against the factor r of all "
-             "weights. The loss falls, the penalty grows, and a thick line, their sum, is lowest at "
-             f"r = {drawn['_lowest'].x[0]:.2f}. At r = 1 the loss falls at {falls:.2f}, and the "
-             f"penalty grows at {grows:.2f}.", number="3.7",
+             "weights. The loss falls, the penalty grows, and a thick line, their sum, is lowest "
+             "at "
+             f"r = {drawn['_lowest'].x[0]:.2f}.", number="3.7",
              caption="Means of five networks, trained with AdamW and λ = 0.1. The weights "
              "that training found are at r = 1. The ring marks the lowest sum. The biases, "
              "and the √v in the penalty, stay the same for every r.")
@@ -1028,11 +1032,14 @@ keep = (acts == 1) & (root[:, 2] > 1e-5)  # with λ = 0.1, by seed: not dead, no
 low, high = np.array([np.quantile(roots[kept], [0.1, 0.9])
                       for roots, kept in zip(root[:, 2], keep, strict=True)]).T
 spread_of = (high / low).min(), (high / low).max()
+# %% tags=["hide-input"]
 # (3.5) weight by weight, with λ = 0.1: ḡ and −λ √v w of each network.
 slopes_now = network_gradient(w, pictures, labels)[:, 2, acts == 1]
 wanted = -0.1 * (root * w)[:, 2, acts == 1]
 alike = np.array([np.corrcoef(*each)[0, 1] for each in zip(slopes_now, wanted, strict=True)])
 assert alike.max() < 0.8, "each weight of a network rests where (3.5) says"
+
+# %% tags=["hide-input"]
 assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 
 # %% [markdown]
@@ -1139,6 +1146,7 @@ told_w, told_copied = judged(w)[1], judged(w_copied)[1]  # test accuracies
 cost = 100 * (told_w - told_copied)[:, 2]  # points that a copied 0.1 costs
 
 
+# %% tags=["hide-input"]
 def means(ratio_of, base):
     """For each λ: the mean training loss of five networks, in units of another."""
     return ratio_of.mean(0) / base.mean(0)
@@ -1150,6 +1158,7 @@ missed = np.log(means(fit_c, fit_w))[1:]
 missed_by = np.log([means(fit_third, fit_w[:, 1:]), means(fit_triple, fit_w[:, 1:])])
 missed_rms = np.log(means(fit_rms, fit_w[:, 1:]))
 upwards = 3 ** (missed / (missed - missed_by[1]))  # times the translated λ, by interpolation
+# %% tags=["hide-input"]
 size_w, size_c = ((each**2 @ acts).mean(0) for each in (w, w_c))  # Σw², by λ
 shorter = 1 - size_c / size_w
 balance_w, balance_c = slope(w) / pull, slope(w_c) / (translated * (w_c**2 @ acts))
@@ -1202,10 +1211,16 @@ def dress_copies(balance, ratio, test):
     balance.set(ylabel="slope / pull", ylim=(0, 3.4), yticks=range(4))
     balance.text(0.0125, 2.75, "the run is too short")
     balance.set_title("From λ = 0.1 on loss and penalty balance")
+    balance.minorticks_off()
+
+
+# %% tags=["hide-input"]
+def dress_more(ratio, test):
+    """The same for the other two."""
     ratio.set(yscale="log", ylabel="training loss,\nAdamW = 1", ylim=(0.18, 9))
     ratio.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
-    ratio.text(0.35, 6.2, f"copied λ: {copies.min():.0f} to {copies.max():.0f}, off the frame", va="center",
-               ha="center", color=figures.BLUE)
+    ratio.text(0.35, 6.2, f"copied λ: {copies.min():.0f} to {copies.max():.0f}, off the frame",
+               va="center", ha="center", color=figures.BLUE)
     ratio.text(0.16, 0.29, "translated λ\n÷ 3 to × 3", color=figures.BLUE, va="center", ha="right")
     ratio.text(0.56, 0.98, "root mean\nsquare", va="bottom", ha="center")
     ratio.text(0.041, 4.2, "β₂ = 0.95", color=figures.PINK, va="center")
@@ -1215,28 +1230,32 @@ def dress_copies(balance, ratio, test):
     test.text(0.5, 0.76, "Adam + L2,\ntranslated λ", color=figures.BLUE, ha="center", va="center")
     test.text(1.2, told_cn[:, 5].mean() + 0.03, "without λ", ha="right")
     test.set_title("With 30 % random labels both are best at λ = 0.3")
-    for ax in (balance, ratio):
-        ax.minorticks_off()
+    ratio.minorticks_off()
 
 
 # %% tags=["hide-input"]
 fig, panels = figures.subplots(3, 1, figsize=(5.8, 8.2), sharex=True,
                                gridspec_kw={"height_ratios": [0.6, 1.2, 0.9]})
-draw_copies(*panels), dress_copies(*panels), fig.align_ylabels()
+draw_copies(*panels), dress_copies(*panels), dress_more(*panels[1:]), fig.align_ylabels()
 balanced, drawn, tested = (figures.drawn(ax) for ax in panels)
 ratios = [f"{ratio:.2f}" for ratio in balanced["_AdamW"].y]
 nears = [f"{ratio:.2f}" for ratio in drawn["_translated"].y]
-figures.show(fig, "Three panels against AdamW's λ from 0.01 to 1. Above, how fast the loss falls, over "
-             f"the pull, is {', '.join(ratios)} under AdamW, and much the same under Adam + L2. In "
-             f"the middle, the training loss of Adam + L2 with the translated λ is {', '.join(nears)} "
-             "of AdamW's. Dots for β₂ = 0.95 scatter "
-             f"from {of_95.min():.1f} to {of_95.max():.1f}. Below, the test loss with random labels: "
-             f"without λ {tested['_none'].y[0]:.2f}, at λ = 0.3 {tested['_AdamW'].at(0.3):.2f} under "
-             f"AdamW and {tested['_translated'].at(0.3):.2f} under Adam + L2.", number="3.8",
-             caption="Means of five networks after 600 steps. Squares are AdamW, rings Adam + L2 with "
-             "the translated λ. In the middle, vertical bars go from the lowest of five networks to "
-             "the highest, the band from the translated λ / 3 to 3 times it, the thin line has a "
-             "plain root mean square of √v, and a pink dot is a network with β₂ = 0.95. Without random "
+figures.show(fig, "Three panels against AdamW's λ from 0.01 to 1. Above, how fast the loss falls, "
+             f"over the pull, is {', '.join(ratios)} under AdamW, and much the same under Adam "
+             f"+ L2. In "
+             "the middle, the training loss of Adam + L2 with the translated λ is "
+             f"{', '.join(nears)} of AdamW's. Dots for β₂ = 0.95 scatter "
+             f"from {drawn['_95'].y.min():.1f} to {drawn['_95'].y.max():.1f}. Below, the test "
+             f"loss with random labels: "
+             f"without λ {tested['_none'].y[0]:.2f}, at λ = 0.3 {tested['_AdamW'].at(0.3):.2f} "
+             f"under AdamW and {tested['_translated'].at(0.3):.2f} under Adam + L2.", number="3.8",
+             caption="Means of five networks after 600 steps. Squares are AdamW, rings Adam + L2 "
+             "with the translated λ. In the middle, vertical bars go from the lowest of five "
+             "networks "
+             "to the highest, the band from the translated λ / 3 to 3 times it, the thin line "
+             "has a "
+             "plain root mean square of √v, and a pink dot is a network with β₂ = 0.95. Without "
+             "random "
              f"labels no λ up to 0.3 moves the test loss by more than {few:.0f} %.")
 
 # %% [markdown]
@@ -1267,8 +1286,9 @@ claim("03-follows", "From AdamW's λ = 0.03 on the translated λ brings Adam + L
 claim("03-rms", "From λ = 0.03 on a plain root mean square of √v comes nearer to AdamW's training "
       "loss than the mean weighted by w²: its distance in the same measure is at most {:.2f} of "
       "the other", measured=np.abs(missed_rms / missed), below=1)
-claim("03-beta", "At β₂ = 0.95 the largest ratio of the training losses of a single network, Adam + "
-      "L2 with the translated λ over AdamW, is {:.0f} times the smallest", above=3,
+# %% tags=["hide-input"]
+claim("03-beta", "At β₂ = 0.95 the largest ratio of the training losses of a single network, Adam "
+      "+ L2 with the translated λ over AdamW, is {:.0f} times the smallest", above=3,
       measured=of_95.max() / of_95.min())
 claim("03-beta", "At β₂ = 0.999 it is {:.1f} times the smallest", below=2.5,
       measured=to_adamw.max() / to_adamw.min())
@@ -1278,8 +1298,8 @@ claim("03-beta", "At β₂ = 0.999 it is {:.1f} times the smallest", below=2.5,
 # AdamW's best λ, {{lam_w[3]}}, brings it to {{told_n[:, 3].mean():.2f}}, and its translation, the best for Adam + L2, to {{told_cn[:, 3].mean():.2f}}.
 
 # %% tags=["hide-input"]
-claim("03-matters", "With 30 % random labels the best of AdamW's five λ lowers the test loss to {:.2f} "
-      "of that without λ, and its translation does the same for Adam + L2",
+claim("03-matters", "With 30 % random labels the best of AdamW's five λ lowers the test loss to "
+      "{:.2f} of that without λ, and its translation does the same for Adam + L2",
       measured=[told_n.mean(0).min() / told_cn[:, 5].mean(),
                 told_cn[:, told_n.mean(0).argmin()].mean() / told_cn[:, 5].mean()], below=0.9)
 
@@ -1301,8 +1321,8 @@ print("λ of AdamW:", *(f"{each:.2f}" for each in from_sgd.mean(0)))
 fit_sgd, fit_to, fit_same = (judged(each, pictures, labels)[0] for each in (w_sgd, w_to, w_same))
 after_sgd, same_sgd = fit_to / fit_sgd, fit_same / fit_sgd
 assert same_sgd.max() < after_sgd.min(), "a copied λ of SGD comes as near as a translated one"
-claim("03-sgd", "From SGD's penalty the translated λ brings AdamW nearer to SGD's training loss than "
-      "the copied one: its distance is at most {:.2f} of the other", below=0.7,
+claim("03-sgd", "From SGD's penalty the translated λ brings AdamW nearer to SGD's training loss "
+      "than the copied one: its distance is at most {:.2f} of the other", below=0.7,
       measured=np.abs(np.log(means(fit_to, fit_sgd)) / np.log(means(fit_same, fit_sgd))))
 
 # %% [markdown]
@@ -1314,6 +1334,7 @@ assert (means(fit_c, fit_w) < 1).all(), "the translated λ gives a larger traini
 assert (means(fit_back, fit_c) < 1)[3:].all(), "on the way back λ is too large"
 assert (to_adamw.max(0) < copies.min(0)).all(), "copies do good"
 assert cost.min() > 5, "a copied 0.1 costs less than 5 points of test accuracy"
+# %% tags=["hide-input"]
 assert (total_c < total_w)[:, 2:].all(), "AdamW's loss plus penalty is smaller than Adam + L2's"
 assert (np.abs(fit_copied.mean(0)[3:] - np.log(10)) < 0.06).all(), "a copied 0.3 tells classes"
 assert ((upwards > 1) & (upwards < 3)).all(), "AdamW's fit is not between that of λ and of 3 λ"
@@ -1529,8 +1550,9 @@ figures.show(fig, "Two panels over 2000 steps, with medians. Above, AdamW's effe
              "lines, which it meets there. Below, the training loss in units of AdamW's ends at "
              f"{ratio_of['_early'].y[-1]:.1f} with the λ read at step 600, and at "
              f"{ratio_of['_late'].y[-1]:.1f} with that read at step 2000.", number="3.10",
-             caption="Thick lines are medians of five networks, thin ones single networks. Rings mark "
-             "the step at which the λ of Adam + L2 was read. With it Adam + L2 then trained from "
+             caption="Thick lines are medians of five networks, thin ones single networks. Rings "
+             "mark the step at which the λ of Adam + L2 was read. With it Adam + L2 then "
+             "trained from "
              "the start, for 2000 steps.")
 
 # %% [markdown]
@@ -1545,6 +1567,7 @@ far = np.abs(np.log(course[-1])).mean(0)
 claim("03-longer", "After 2000 steps the λ read at step 2000 is nearer to AdamW than the λ read "
       "at step 600: its mean distance in the measure of §3.7 is {:.2f} of the other",
       measured=far[1] / far[0], below=1)
+# %% tags=["hide-input"]
 claim("03-longer", "With the λ read at step 600 five networks end, in the median, at {:.1f} times "
       "AdamW's training loss", between=(1.3, 2.5), measured=np.median(early_end))
 claim("03-longer", "With the λ read at step 2000 they end at {:.1f} times", between=(0.5, 0.9),
@@ -1716,6 +1739,7 @@ WAYS = (("SGD + penalty,\nRidge", "Adam + L2", "black", "keep 2k/c, tune η", (5
         ("other decays,\nas in Lion", "AdamW", figures.PINK, "keep δ", (6.8, 1)))
 
 
+# %% tags=["hide-input"]
 def draw_map(ax):
     """A box for each family of optimisers, and how λ goes from one to another."""
     for words, (x, y) in PLACES.items():
@@ -1739,16 +1763,20 @@ ax.text(5, 2, "pink: a first guess", ha="center", va="center", color=figures.PIN
 ax.plot([1.45, 8.55], [3.2, 0.8], ",", color="white", label="_boxes")
 ax.set(xlim=(0, 10), ylim=(0.2, 3.8), xticks=(), yticks=(), xlabel=" ", ylabel=" ")
 ax.spines[:].set_visible(False), ax.grid(visible=False)
-ax.set_title("A penalty keeps its minimum; between penalty\nand decay under Adam there is only a first guess")
-figures.show(fig, "A map of five boxes. Above, in blue, two penalties: SGD with a penalty (with Ridge) "
-             "and Adam + L2; a black arrow between them says keep 2k/c, tune η, same minimum. Below, "
+ax.set_title("A penalty keeps its minimum; between penalty\n"
+             "and decay under Adam there is only a first guess")
+figures.show(fig, "A map of five boxes. Above, in blue, two penalties: SGD with a penalty (with "
+             "Ridge) and Adam + L2; a black arrow between them says keep 2k/c, tune η, same "
+             "minimum. Below, "
              "in orange, three decays: SGD with decay, others as in Lion, AdamW; pink arrows say "
              "keep δ. A black arrow from SGD's penalty to SGD's decay says λ is x divided by one "
              "minus μ. A pink one from Adam + L2 to AdamW says translate (3.7), tune λ.",
              number="3.12",
              caption="Blue boxes are penalties, orange ones decays. Black arrows keep the "
-             "minimum, pink ones are first guesses. Not drawn: from one library to another the same "
-             "optimiser makes the same run exactly, under a constant rate. Keeping δ keeps only the "
+             "minimum, pink ones are first guesses. Not drawn: from one library to another the "
+             "same "
+             "optimiser makes the same run exactly, under a constant rate. Keeping δ keeps only "
+             "the "
              "pace of a weight without gradient.")
 
 # %% tags=["hide-input"]
@@ -1756,6 +1784,7 @@ sgd = {"lr": 0.1, "optimizer": "sgd", "momentum": 0.9}
 claim("03-momentum", "From a penalty 0.01 in SGD with momentum 0.9, η = 0.1, to a decay `convert` "
       "multiplies λ by {:.2f}, near 1/(1 − μ) = 10", between=(10, 11.5),
       measured=convert(0.01, "torch_sgd", "keras_optimizer", **sgd) / 0.01)
+# %% tags=["hide-input"]
 still = []
 for penalty, decay in ((0.1, 0), (0, 0.1), (0, 1)):  # on ½(w − 1)², momentum 0.9, η = 0.01
     w_now, buffer = 1.0, 0.0
@@ -1763,8 +1792,8 @@ for penalty, decay in ((0.1, 0), (0, 0.1), (0, 1)):  # on ½(w − 1)², momentu
         buffer = 0.9 * buffer + w_now - 1 + penalty * w_now
         w_now = (1 - 0.01 * decay) * w_now - 0.01 * buffer
     still.append(w_now)
-claim("03-momentum", "with the same number SGD's decay rests elsewhere than its penalty, with x/(1 − μ) "
-      "at the same place, to {:.3f}", measured=still[2] - still[0], equals=0, within=0.01)
+claim("03-momentum", "with the same number SGD's decay rests elsewhere than its penalty, with "
+      "x/(1 − μ) at the same place, to {:.3f}", measured=still[2] - still[0], equals=0, within=0.01)
 assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same place"
 
 # %% [markdown]

@@ -407,9 +407,7 @@ def astray_losses() -> tuple[list[float], list[float]]:
         net = learned(seed, [0] * 5, LAMS, told=told)[0]
         lams = [lam * rule(net, k) for k, lam in enumerate(LAMS)] + [0.0]
         ours.append(losses_of(net.weights, X_test, y_test))
-        theirs.append(
-            losses_of(learned(seed, lams, [0] * 6, told=told)[0].weights, X_test, y_test)
-        )
+        theirs.append(losses_of(learned(seed, lams, [0] * 6, told=told)[0].weights, X_test, y_test))
     return [mean(c) for c in np.transpose(ours)], [mean(c) for c in np.transpose(theirs)]
 
 
