@@ -1222,7 +1222,7 @@ def dress_more(ratio, test):
     ratio.text(0.35, 6.2, f"copied λ: {copies.min():.0f} to {copies.max():.0f}, off the frame",
                va="center", ha="center", color=figures.BLUE)
     ratio.text(0.16, 0.29, "translated λ\n÷ 3 to × 3", color=figures.BLUE, va="center", ha="right")
-    ratio.text(0.56, 0.98, "root mean\nsquare", va="bottom", ha="center")
+    ratio.text(0.56, 1.05, "root mean\nsquare", va="bottom", ha="center")
     ratio.text(0.041, 4.2, "β₂ = 0.95", color=figures.PINK, va="center")
     ratio.set_title("A translated λ comes near AdamW, a copied one does not")
     test.set(ylabel="test loss", xlabel="λ of AdamW", ylim=(0.6, 1.3), yticks=(0.6, 0.8, 1, 1.2))
@@ -1239,24 +1239,21 @@ fig, panels = figures.subplots(3, 1, figsize=(5.8, 8.2), sharex=True,
 draw_copies(*panels), dress_copies(*panels), dress_more(*panels[1:]), fig.align_ylabels()
 balanced, drawn, tested = (figures.drawn(ax) for ax in panels)
 ratios = [f"{ratio:.2f}" for ratio in balanced["_AdamW"].y]
-nears = [f"{ratio:.2f}" for ratio in drawn["_translated"].y]
+nears, low_beta = [f"{ratio:.2f}" for ratio in drawn["_translated"].y], drawn["_95"].y
 figures.show(fig, "Three panels against AdamW's λ from 0.01 to 1. Above, how fast the loss falls, "
-             f"over the pull, is {', '.join(ratios)} under AdamW, and much the same under Adam "
-             f"+ L2. In "
-             "the middle, the training loss of Adam + L2 with the translated λ is "
-             f"{', '.join(nears)} of AdamW's. Dots for β₂ = 0.95 scatter "
-             f"from {drawn['_95'].y.min():.1f} to {drawn['_95'].y.max():.1f}. Below, the test "
-             f"loss with random labels: "
-             f"without λ {tested['_none'].y[0]:.2f}, at λ = 0.3 {tested['_AdamW'].at(0.3):.2f} "
-             f"under AdamW and {tested['_translated'].at(0.3):.2f} under Adam + L2.", number="3.8",
+             f"over the pull, is {', '.join(ratios)} under AdamW, and much the same under Adam + "
+             "L2. In the middle, the training loss of Adam + L2 with the translated λ is "
+             f"{', '.join(nears)} of AdamW's. Dots for β₂ = 0.95 scatter from "
+             f"{low_beta.min():.1f} to {low_beta.max():.1f}. Below, the test loss with random "
+             f"labels: without λ {tested['_none'].y[0]:.2f}, at λ = 0.3 "
+             f"{tested['_AdamW'].at(0.3):.2f} under AdamW and "
+             f"{tested['_translated'].at(0.3):.2f} under Adam + L2.", number="3.8",
              caption="Means of five networks after 600 steps. Squares are AdamW, rings Adam + L2 "
              "with the translated λ. In the middle, vertical bars go from the lowest of five "
-             "networks "
-             "to the highest, the band from the translated λ / 3 to 3 times it, the thin line "
-             "has a "
-             "plain root mean square of √v, and a pink dot is a network with β₂ = 0.95. Without "
-             "random "
-             f"labels no λ up to 0.3 moves the test loss by more than {few:.0f} %.")
+             "networks to the highest, the band from the translated λ / 3 to 3 times it, the thin "
+             "line has a plain root mean square of √v, and a pink dot is a network with "
+             "β₂ = 0.95. Without random labels no λ up to 0.3 moves the test loss by more than "
+             f"{few:.0f} %.")
 
 # %% [markdown]
 # *Balance* (Figure 3.8, above). From λ = {{lam_w[2]}} on the loss falls about as fast as the penalty grows. At {{lam_w[0]}} the run is too short.
@@ -1767,17 +1764,14 @@ ax.set_title("A penalty keeps its minimum; between penalty\n"
              "and decay under Adam there is only a first guess")
 figures.show(fig, "A map of five boxes. Above, in blue, two penalties: SGD with a penalty (with "
              "Ridge) and Adam + L2; a black arrow between them says keep 2k/c, tune η, same "
-             "minimum. Below, "
-             "in orange, three decays: SGD with decay, others as in Lion, AdamW; pink arrows say "
-             "keep δ. A black arrow from SGD's penalty to SGD's decay says λ is x divided by one "
-             "minus μ. A pink one from Adam + L2 to AdamW says translate (3.7), tune λ.",
+             "minimum. Below, in orange, three decays: SGD with decay, others as in Lion, AdamW; "
+             "pink arrows say keep δ. A black arrow from SGD's penalty to SGD's decay says λ is x "
+             "divided by one minus μ. A pink one from Adam + L2 to AdamW says translate (3.7).",
              number="3.12",
-             caption="Blue boxes are penalties, orange ones decays. Black arrows keep the "
-             "minimum, pink ones are first guesses. Not drawn: from one library to another the "
-             "same "
-             "optimiser makes the same run exactly, under a constant rate. Keeping δ keeps only "
-             "the "
-             "pace of a weight without gradient.")
+             caption="Blue boxes are penalties, orange ones decays. Black arrows keep the minimum, "
+             "pink ones are first guesses. Not drawn: the same optimiser in another library makes "
+             "the same run exactly, under a constant rate. Keeping δ keeps only the pace of a "
+             "weight without gradient.")
 
 # %% tags=["hide-input"]
 sgd = {"lr": 0.1, "optimizer": "sgd", "momentum": 0.9}
