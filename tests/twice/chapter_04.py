@@ -296,8 +296,7 @@ def unseen() -> dict[str, Array]:
         shares_kept["uneven"] = [np.maximum(1 - 0.24 / s, 0) * factor]
         rows["factor"].append([factor])
         for name, kept in shares_kept.items():
-            # Targets were centred: what a class has on average is added again.
-            said = [((scores * each) @ P.T + targets.mean(0)).argmax(1) for each in kept]
+            said = [((scores * each) @ P.T).argmax(1) for each in kept]
             rows[name].append([sum(each == labels[held]) / len(held) for each in said])
     return {name: np.array(each) for name, each in rows.items()}
 
