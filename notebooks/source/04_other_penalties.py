@@ -12,7 +12,7 @@
 #
 # If you came for adapters, read §4.1, 4.3 and 4.6 (the *Lasso* is the minimum of loss plus L1), and go on at §4.7.
 #
-# Some letters of chapter 0's table mean something else here: $u$ and $v$ are factors, $s_i$ the singular values of $W$, $p_i$ and $q_i$ its patterns. From §4.10 on, $a$ and $b$ stand for Adam's $\sqrt{\hat v}$.
+# Unlike in chapter 0's table, $u$ and $v$ are factors here, $s_i$, $p_i$ and $q_i$ belong to $W$, and from §4.10 on $a$ and $b$ stand for Adam's $\sqrt{\hat v}$.
 #
 # *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
 
@@ -68,7 +68,7 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. We start with $u_i = 1$: if $u_i = v_i = 0$, both slopes would vanish, and the pair would never move.
+# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. The $u_i$ begin as ones. If both factors began as zeros, both slopes would vanish, and the pair would never move.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -400,7 +400,7 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near they come depends on the last η: in the last step $2\eta\lambda$ is {{2 * falling[-1] * lam:.0e}}.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near depends on the last η: there $2\eta\lambda$ is {{2 * falling[-1] * lam:.0e}}.
 #
 # On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
 # At η = 0.02 batches of 256 keep {{below: zeros_left[256][0]:.0f}} of the zeros, and batches of 32 only {{below: zeros_left[32][0]:.0f}}.
@@ -715,7 +715,7 @@ for ax, x, other, color, words in (
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
-_ = axes[0].set_title("Lasso beats ridge …"), axes[1].set_title("… but ten do a bit better")
+_ = axes[0].set_title("Lasso beats ridge …"), axes[1].set_title("… ten a bit better")
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
@@ -745,7 +745,6 @@ assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats non
 
 # %% [markdown]
 # **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs seem to do a little harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
-# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -764,6 +763,8 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # |ridge|{{chosen["ridge, 64"].mean():.1f}}|{{best["ridge, 64"].mean():.1f}}|{{chosen["ridge, ten"].mean():.1f}}|{{best["ridge, ten"].mean():.1f}}|
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
 # |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
+#
+# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
 #
 # In a sign test, 15 of 20 splits would be significant (if the splits, which overlap, counted as independent). The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} is {{harm.low:.0f}} to {{harm.high:.0f}}, which is too narrow, as the splits share patients. (Columns were standardised on all patients, so a little of the test inputs was seen.)
 #
@@ -862,7 +863,7 @@ slide = np.array(slide)
 # %% tags=["hide-input"]
 axes[0].plot(*slide.T, color="black", lw=2.2, label="_slide")
 axes[0].plot(*slide[0], "o", ms=4, color="black"), axes[0].plot(*slide[-1], "kv", ms=6)
-axes[0].text(-0.1, 2.3, "start", ha="right", va="center", fontsize=9)
+axes[0].text(0, 1.76, "start", ha="center", va="center", fontsize=9)
 axes[1].plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=OF_FACTORS, label="_V", zorder=1)
 single = np.linspace(-2.6, 2.6, 105)
 axes[1].plot(single, single**2 / 2, ":", color=OF_L2, label="_square", zorder=1)
@@ -983,7 +984,7 @@ most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-_ = axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
+_ = axes[2].set(xlabel="a digit's score", ylabel="entry", xticks=range(10))
 axes[2].set_title("Answer p₁", loc="left", fontsize=9)
 
 # %% tags=["hide-input"]
@@ -1274,7 +1275,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# To search for λ, one needs to know where the search can end: which λ removes everything? For whitened inputs (4.8) says it. If inputs are correlated, the patterns of the directions change with λ. Then we can predict only where the last direction vanishes. Let $E$ be the loss's slopes at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.** One backward pass at $W = 0$ gives it, before any training.
+# A search for λ needs an upper end. If inputs are correlated, the patterns of the directions change with λ. Then we can predict only where the last direction vanishes. Let $E$ be the loss's slopes at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.** One backward pass at $W = 0$ gives it, before any training.
 #
 # <details>
 # <summary>Proof</summary>
@@ -1359,7 +1360,7 @@ ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
 for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
                         (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
-ax.text(1.1, 0.1, "adapter\ndecays", color=OF_FACTORS, va="center")
+ax.text(1.18, 0.19, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
     value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
@@ -1367,7 +1368,7 @@ for at in (1, 2, 3):
             ha="right")
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
-       xlim=(-0.1, 1.4), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6],
+       xlim=(-0.1, 1.5), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6],
        aspect="equal")
 _ = ax.set_title("Decay pulls an adapter to W₀")
 
@@ -1673,11 +1674,13 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 #
 # Batches have 100 images, and $a$ and $b$ come from the optimizer's state (`typical_gradient`). Only five rows of $\hat W$ change, and their changes add up to zero, so the task asks for four directions. A fifth singular value of the adapter, which should be zero, ends on average at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
 #
+# What makes up $\sqrt{ab}$? At $\lambda = {{adam_lams[0]}}$ we find {{root_100:.3f}} with batches of {{4 * few}}, as in all other runs, and {{root_25:.3f}} with {{few}}: the same λ then takes about twice as much. Strong decay holds the weights away from the loss's minimum, and then the mean gradient counts, too.
+#
 # </details>
 #
 # **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{1 / typical[0]:.0f}} times at λ = {{adam_lams[0]}}, and {{1 / typical[3]:.0f}} times at λ = {{adam_lams[3]:.0f}}.
 #
-# What makes up $\sqrt{ab}$? **When decay is weak, it is mostly batch noise.** At $\lambda = {{adam_lams[0]}}$ we find {{root_100:.3f}} with batches of {{4 * few}}, as in all other runs, and {{root_25:.3f}} with {{few}}: the same λ then takes about twice as much. Strong decay holds the weights away from the loss's minimum, and then the mean gradient counts, too.
+# **When decay is weak, $\sqrt{ab}$ is mostly batch noise,** so with smaller batches the same λ takes more.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1853,7 +1856,7 @@ claim("04-entropy", "Under cross-entropy, whose curvature is ½ or less, decay t
 # |decay of two factors, SGD|λ from each singular value|approached, never reached|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
-# **Limits.** The amounts hold for half the squared error, at rest and on whitened inputs. There the loss has curvature 1. If it has curvature $h$, put $\lambda/h$ for λ: uncorrelated inputs of variance $h$ have it. Cross-entropy has a smaller one, so decay takes more: in a run on these digits with smoothed labels {{by_entropy.min():.1f}} to {{by_entropy.max():.1f}} times λ. If inputs are correlated, directions lose different amounts.
+# **Limits.** The amounts hold for half the squared error, at rest and on whitened inputs. There the loss has curvature 1. If it has curvature $h$, put $\lambda/h$ for λ: uncorrelated inputs of variance $h$ have it. Cross-entropy has a smaller one, so decay takes more: on these digits, with smoothed labels, {{by_entropy.min():.1f}} to {{by_entropy.max():.1f}} times λ. If inputs are correlated, directions lose different amounts.
 #
 # - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
 # - **To choose λ for AdamW on an adapter** $W = W_0+c\,UV^\top$ (in LoRA $c = \alpha/r$, in this chapter 1):
@@ -1864,7 +1867,7 @@ claim("04-entropy", "Under cross-entropy, whose curvature is ½ or less, decay t
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to factors without a gradient, and to a change that is small beside $V$.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
-# **The recipe at work.** We try it on the adapter of §4.10, from one start.
+# **The recipe at work,** on the adapter of §4.10:
 
 # %%
 def strengths(run):
@@ -1883,7 +1886,7 @@ for _ in range(4):
     next_lam *= goal / took
 
 # %% [markdown]
-# A tenth of the largest singular value is {{goal:.3f}}. With $\sqrt{ab} = {{root:.3f}}$ the guess is λ = {{guess:.1f}}. Half of it, {{tried[0][0]:.1f}}, takes only {{tried[0][1]:.3f}} on average. Multiplied by wanted ÷ taken, λ becomes {{tried[1][0]:.1f}}, which takes too much, {{tried[1][1]:.3f}}. The next two λ, {{tried[2][0]:.1f}} and {{tried[3][0]:.1f}}, take {{tried[2][1]:.3f}} and {{tried[3][1]:.3f}}. So the guess is only a beginning, and after four runs the amount is within {{100 * abs(tried[3][1] / goal - 1):.0f}} % of what we wanted.
+# A tenth of the largest is {{goal:.3f}}, and $\sqrt{ab} = {{root:.3f}}$, so the guess is λ = {{guess:.1f}}. Half of it takes only {{tried[0][1]:.3f}}, on average. Multiplied by wanted ÷ taken, λ becomes {{tried[1][0]:.1f}}, which takes {{tried[1][1]:.3f}}: too much. The next two, {{tried[2][0]:.1f}} and {{tried[3][0]:.1f}}, take {{tried[2][1]:.3f}} and {{tried[3][1]:.3f}}.
 
 # %% tags=["hide-input"]
 claim("04-recipe", "The fourth λ of the recipe takes {:.2f} times the amount that was wanted",
