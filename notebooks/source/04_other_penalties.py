@@ -402,8 +402,7 @@ by_falling = subgradient_path(falling, 2000)[-1]
 # %% [markdown]
 # **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near depends on the last η: there $2\eta\lambda$ is {{2 * falling[-1] * lam:.0e}}.
 #
-# On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
-# At η = 0.02 batches of 256 keep {{below: zeros_left[256][0]:.0f}} of the zeros, and batches of 32 only {{below: zeros_left[32][0]:.0f}}.
+# On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike. **On small batches, most zeros are lost.**
 
 # %% tags=["hide-input"]
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -630,7 +629,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# Which predicts better? In [chapter 1](01_what_an_l2_penalty_does.ipynb) ridge could not undo the harm that {{X.shape[1] - 10}} extra inputs did. Can the Lasso undo it? In each of 20 splits we train on 100 patients,
+# In [chapter 1](01_what_an_l2_penalty_does.ipynb) ridge could not undo the harm that {{X.shape[1] - 10}} extra inputs did. Can the Lasso undo it? In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}.
 
 # %% tags=["hide-input"]
@@ -1435,11 +1434,11 @@ figures.show(fig, "Pulls against a singular value s. Decay is a flat line at λ.
              "SGD's pull is the distance to ŝ; AdamW divides it by √v̂, here 0.02. λ is 0.3.")
 
 # %% [markdown]
-# In general, let $\sqrt{\hat v}$ be $a$ everywhere in $U$ and $b$ everywhere in $V$, and let both be nearly constant. They are where batch noise outweighs the mean gradient. Take one product $uv$ that is still $e = \hat s-uv$ short of what the data want. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero. So the product ends $\lambda\sqrt{ab}$ short of $\hat s$. For matrices the same holds for each direction, under the conditions of (4.8):
+# In general, let $\sqrt{\hat v}$ be $a$ everywhere in $U$ and $b$ everywhere in $V$, and let both be nearly constant, as where batch noise outweighs the mean gradient. Take one product $uv$ that is still $e = \hat s-uv$ short of what the data want. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero. So the product ends $\lambda\sqrt{ab}$ short of $\hat s$. For matrices the same holds for each direction, under the conditions of (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD does not divide, so for it $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It is known only after training, so (4.10) explains and does not predict.
+# SGD does not divide, so for it $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It is known only after training.
 #
 # <details>
 # <summary>Proof for matrices, and why √(ab) depends on λ</summary>
@@ -1652,7 +1651,9 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. The arrow joins the λ of SGD and the λ of AdamW that leave the "
-             "second direction equally strong. Right, marks stand at λ√(ab) of their runs.")
+             "second direction equally strong. Right, marks stand at λ√(ab) of their runs. At λ = 20 "
+             "and 30 the strongest direction loses more than (4.10) says, as √v̂ differs between "
+             "entries. At λ = 0.01 decay has not come to rest.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1661,9 +1662,9 @@ assert off_lines < 0.01, "with one √v̂ for each factor singular values are of
 assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no more"
 
 # %% [markdown]
-# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value; at PyTorch's default of {{adam_lams[0]}} it would take {{by_rule[0]:.4f}}, at rest. At λ = {{adam_lams[4]:.0f}} and {{adam_lams[5]:.0f}} the strongest direction loses more than (4.10) says, because $\sqrt{\hat v}$ differs between entries.
+# At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value; at PyTorch's default of {{adam_lams[0]}} it would take {{by_rule[0]:.4f}}, at rest.
 #
-# Can a larger λ remove the adapter, as in §4.8? As the factors shrink, so do their gradients, and with them $\sqrt{ab}$. Even at λ = {{strong_lams[0]:.0f}} and {{strong_lams[1]:.0f}}, $\lambda\sqrt{ab}$ is only {{strong_reach.min():.2f}} to {{strong_reach.max():.2f}}, below $\hat s_1 = {{change[0]:.2f}}$. **AdamW fades the adapter, and never quite removes it.**
+# As the factors shrink, so do their gradients, and with them $\sqrt{ab}$. Even at λ = {{strong_lams[0]:.0f}} and {{strong_lams[1]:.0f}}, $\lambda\sqrt{ab}$ is only {{strong_reach.min():.2f}} to {{strong_reach.max():.2f}}, below $\hat s_1 = {{change[0]:.2f}}$. **AdamW fades the adapter, and never quite removes it.**
 #
 # <details>
 # <summary>Details of the test, and what AdamW takes at λ = 1 and at larger λ</summary>
@@ -1761,7 +1762,7 @@ assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
 #
 # **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $D = v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more.**
 #
-# How much is taken by then? As $u^2+v^2 = \sqrt{D^2+4(uv)^2}$, and $uv$ is nearly $\hat s$, the share of λ taken is $1/\sqrt{1+(D/2\hat s)^2}$. In Figure 4.15 $D$ begins at 1. Decay has taken {{below: 100 * late[0]:.0f}} % of λ when the change is learned, {{below: 100 * late[1]:.0f}} % after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: 100 * late[2]:.0f}} % after {{below: grown[1.0].size:,}}.
+# As $u^2+v^2 = \sqrt{D^2+4(uv)^2}$, and $uv$ is nearly $\hat s$, the share of λ taken is $1/\sqrt{1+(D/2\hat s)^2}$. In Figure 4.15 decay has taken {{below: 100 * late[0]:.0f}} % of λ when the change is learned, {{below: 100 * late[1]:.0f}} % after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: 100 * late[2]:.0f}} % after {{below: grown[1.0].size:,}}.
 
 # %% tags=["hide-input"]
 def growing(steps, u, v, lr=0.1, weight_decay=0.001, a=1.0, b=1.0):
