@@ -14,7 +14,7 @@
 #
 # Unlike in chapter 0's table, $u$ and $v$ are factors here, $s_i$, $p_i$ and $q_i$ belong to $W$, and from §4.10 on $a$ and $b$ stand for Adam's $\sqrt{\hat v}$.
 #
-# *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
+# *Reading time: one and a half hours without proofs and exercises. The code runs in about 20 seconds.*
 
 # %%
 import numpy as np
@@ -192,7 +192,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # On a diamond, a move lowers a convex loss only if it makes an acute angle with the arrow. The *fan* at the corner lies between the outward normals of its two edges. If the arrow lies in the
 # fan, its angle with both edges is a right angle or more. Every move into the diamond is a sum of moves along the edges, so none lowers the loss: the corner is best.
-# With other data the arrow points elsewhere. **For a whole range of its directions, the fan, $w_2$ is exactly zero; on a circle, for only one.**
+# **For a whole range of the arrow's directions, the fan, $w_2$ is exactly zero; on a circle, for only one.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
@@ -831,7 +831,7 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # %% [markdown]
 # ## 4.6 L2 on two factors is L1 on their product
 #
-# How did weight decay make zeros in §4.1, where $w = uv$, and $u$ and $v$ decay?
+# How did decay of $u$ and $v$ make zeros in §4.1, where $w = uv$?
 # All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss. Their penalty grows with the
 # distance from the origin, so the cheapest pair is where the smallest
 # circle around the origin that reaches the hyperbola meets it: $|u| = |v| = \sqrt{|w|}$.
@@ -942,7 +942,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# Networks, too, multiply weights: the matrices of queries and keys in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)), or the two matrices of an adapter (§4.9). So the factors are often *matrices*, with the product $W = UV^\top$. What vanishes if $U$ and $V$ decay?
+# Networks multiply *matrices*: those of queries and keys in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)), or the two of an adapter (§4.9). What vanishes if both factors of $W = UV^\top$ decay?
 #
 # Write $W$ as a sum of *directions* (its singular value decomposition, as in chapter 1):
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$: it adds $s_i(q_i\cdot x)\,p_i$ to the outputs of an input $x$.
