@@ -1863,7 +1863,7 @@ claim("04-entropy", "Under cross-entropy, whose curvature is ½ or less, decay t
 # - **To choose λ for AdamW on an adapter** $W = W_0+c\,UV^\top$ (in LoRA $c = \alpha/r$, in this chapter 1):
 #   1. Train without decay, and take the singular values of the change $c\,UV^\top$. Decide what decay is to take from them, say a tenth of the largest.
 #   2. Measure $\sqrt{ab}$ by `typical_gradient`. Decay takes $\lambda\sqrt{ab}/(ch)$, so the first guess is $ch/\sqrt{ab}$ times the amount. If $h$ is unknown, take 1.
-#   3. Train with half of this λ, as decay may double $\sqrt{ab}$. Compare the singular values with those of step 1. Multiply λ by wanted ÷ taken, and repeat. With cross-entropy, rely on this step.
+#   3. Train with half of this λ, as decay may double $\sqrt{ab}$. Compare with step 1. Multiply λ by wanted ÷ taken, and repeat. With cross-entropy, rely on this step.
 # - **Keep ηλ well below 1.** If it comes near 1, lower η and train longer: the amount at rest does not depend on η.
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to factors without a gradient, and to a change that is small beside $V$.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
