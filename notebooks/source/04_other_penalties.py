@@ -851,6 +851,7 @@ for weight, color in ((-1.0, figures.SKY), (1.0, figures.PINK), (2.25, figures.A
     cost = ((factor**2 + (weight / factor) ** 2) / 2).min()
     axes[1].plot(weight, cost, "o", color=color, label=f"_{weight}")
 
+# %% tags=["hide-input"]
 slide, rate, weak_decay = [(0.0, 2.4)], 0.01, 0.02
 for _ in range(20_000):  # gradient descent on ½(1 − uv)², with weak decay
     at_u, at_v = slide[-1]
@@ -871,8 +872,10 @@ axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.
             ylim=(-2.6, 2.6))
 axes[1].set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
 axes[1].text(0, 1.15, "two factors:\n|w|", color=OF_FACTORS, ha="center", fontsize=9)
+_ = axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
+
+# %% tags=["hide-input"]
 fig.get_layout_engine().set(wspace=0.1)
-axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
 claim("04-cheapest", "the least cost on each hyperbola is |w|", equals=0,
       measured=np.subtract(costs, [1, 1, 2.25]), within=1e-9)
@@ -983,8 +986,8 @@ most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-_ = axes[2].set(xlabel="a digit's score", ylabel="entry", xticks=range(10))
-axes[2].set_title("Answer p₁", loc="left", fontsize=9)
+axes[2].set(xlabel="a digit's score", ylabel="entry", xticks=range(10))
+_ = axes[2].set_title("Answer p₁", loc="left", fontsize=9)
 
 # %% tags=["hide-input"]
 bars = figures.drawn(axes[2])["_answer"].y
