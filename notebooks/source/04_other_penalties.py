@@ -1245,7 +1245,8 @@ by_lstsq = np.linalg.lstsq(seen_X - seen_X.mean(0), targets_seen, rcond=1e-9)[0]
 guessed = np.eye(10)[seen_y].mean(0) + (held.X - seen_X.mean(0)) @ by_lstsq
 claim("04-accuracy", "without penalty, scores and accuracy are least squares' on 300 images",
       measured=[*(rates + prepare(held.X) @ fit.T - guessed).ravel(), len(seen_X) - 300,
-                np.mean((guessed - rates).argmax(1) == held.y) - unseen["two"][0, 0]], equals=0, within=1e-9)
+                np.mean((guessed - rates).argmax(1) == held.y) - unseen["two"][0, 0]],
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 W = torch.tensor(claims.rng().standard_normal((300, 100)), requires_grad=True)
