@@ -1655,9 +1655,9 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. The arrow joins the λ of SGD and the λ of AdamW that leave the "
-             "second direction equally strong. Right, marks stand at λ√(ab) of their runs. At λ = 20 "
-             "and 30 the strongest direction loses more than (4.10) says, as √v̂ differs between "
-             "entries. At λ = 0.01 decay has not come to rest.")
+             "second direction equally strong. Right, marks stand at λ√(ab) of their runs. "
+             "At λ = 20 and 30 the strongest direction loses more than (4.10) says, as √v̂ "
+             "differs between entries. At λ = 0.01 decay has not come to rest.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
