@@ -1,18 +1,20 @@
 # %% [markdown]
 # # 4 Other penalties
 #
-# Weight decay, the L2 penalty, costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up the weights' sizes.
+# Under SGD, weight decay is the L2 penalty: it costs λ times *half* the sum of the squared weights. The *L1 penalty* $\lambda\sum_i|w_i|$ adds up the weights' sizes.
 # L1 is known for making weights exactly zero, and L2 for never doing so. Is that so?
 #
 # By the end you will be able to
 #
 # - get exact zeros, and choose between ridge, Lasso and elastic net;
-# - predict at which λ weight decay removes part of a product of two matrices;
+# - predict at which λ weight decay removes a direction of a product of two matrices, so that it loses rank;
 # - say what decay on a LoRA adapter pulls towards, measure how much it takes, and estimate when.
 #
 # If you came for adapters, read §4.1, 4.3 and 4.6 (the *Lasso* is the minimum of loss plus L1), and go on at §4.7.
 #
-# *Reading time: one and a half hours without proofs and exercises. The code runs in about 10 seconds.*
+# Unlike in chapter 0's table, $u$ and $v$ are factors here, $s_i$, $p_i$ and $q_i$ belong to $W$, and from §4.10 on $a$ and $b$ stand for Adam's $\sqrt{\hat v}$.
+#
+# *Reading time: one and a half hours without proofs and exercises. The code runs in about 20 seconds.*
 
 # %%
 import numpy as np
@@ -66,7 +68,7 @@ train([w_l1], lambda: (inputs @ w_l1 - targets).square().mean() / 2 + lam * w_l1
 by_autograd = w_l1.detach().numpy()
 
 # %% [markdown]
-# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. The $u_i$ begin as ones, for a pair of zeros would stay.
+# **The second run has only weight decay,** with the same λ. But each weight is a product $w_i = u_iv_i$ whose factors decay. The $u_i$ begin as ones. If both factors began as zeros, both slopes would vanish, and the pair would never move.
 
 # %%
 u = torch.ones(64, dtype=torch.float64, requires_grad=True)
@@ -127,10 +129,10 @@ claim("04-none", "an L1 penalty added to the loss brings none of 64 weights belo
 # %% [markdown]
 # ## 4.2 The diamond and the circle
 #
-# Why should L1 give zeros at all? Let $w^*$ minimise loss plus penalty, and let $t$ be its penalty. Then no weights with a penalty of at most $t$ have a lower loss, because their loss plus penalty would be below the minimum.
+# Why should L1 give zeros at all? Let $w_\lambda$ minimise loss plus penalty, and let $\kappa$ be its penalty. Then $w_\lambda$ also has the lowest loss of all weights whose penalty is at most $\kappa$: otherwise the sum would not be minimal.
 #
-# For two weights the region *penalty ≤ t* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
-# The loss's minimum $\hat w$ lies outside. Let a curve of equal loss grow around $\hat w$. The point where it first meets the region is $w^*$.
+# For two weights the region *penalty ≤ κ* is a disc under L2, and under L1 a diamond with corners on the axes (Figure 4.2).
+# The loss's minimum $\hat w$ lies outside. Let a curve of equal loss grow around $\hat w$. The point where it first meets the region is $w_\lambda$.
 
 # %% tags=["hide-input"]
 metric, w_fit = np.array([[1, -0.25], [-0.25, 1]]), np.array([1.6, 0.7])
@@ -166,7 +168,7 @@ axes[0].text(1.95, -1.05, "fan")
 for ax, (_, at, color) in zip(axes, regions.values(), strict=True):
     ax.annotate(f"w₂ = {at[1]:.2g}", at, (-0.45, 1.05), arrowprops={"arrowstyle": "-", "lw": 0.6},
                 color=color)
-    ax.text(-0.5, -0.65, "penalty ≤ t", color=color, fontsize=9)
+    ax.text(-0.5, -0.65, "penalty ≤ κ", color=color, fontsize=9)
 _ = axes[0].set_title("At a corner, w₂ = 0"), axes[1].set_title("On a circle, w₂ > 0")
 
 # %% tags=["hide-input"]
@@ -180,7 +182,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
              f"of the same size: it is touched at ({met[1].x[0]:.2f}, {met[1].y[0]:.2f}), where "
              "the arrow points straight away from 0.", number="4.2",
              caption="Coloured are the weights that the penalty allows. Both regions are drawn "
-             "equally wide; t is a different number in each. On the grey curve the loss is the "
+             "equally wide; κ is a different number in each. On the grey curve the loss is the "
              "same; it is smallest at ŵ. Arrows show where the loss falls fastest. While the "
              "arrow lies in the grey fan, the corner is best.")
 
@@ -190,7 +192,7 @@ figures.show(fig, "Two planes of the weights w₁ and w₂ with the loss around 
 #
 # On a diamond, a move lowers a convex loss only if it makes an acute angle with the arrow. The *fan* at the corner lies between the outward normals of its two edges. If the arrow lies in the
 # fan, its angle with both edges is a right angle or more. Every move into the diamond is a sum of moves along the edges, so none lowers the loss: the corner is best.
-# **Other data turn the arrow. As long as it stays in the fan, $w_2$ is zero.**
+# **For a whole range of the arrow's directions, the fan, $w_2$ is exactly zero; on a circle, for only one.**
 #
 # ## 4.3 One weight: a fixed amount or a fixed share
 #
@@ -334,11 +336,11 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 #
 # **L1's minimum has exact zeros (§4.3), but gradient steps miss them.** Why, and which steps find them?
 #
-# At 0, $|w|$ has a kink and no slope. PyTorch uses the slope 0 there. No choice makes zeros, because a step hardly ever lands on 0.
+# At 0, $|w|$ has a kink and no slope. PyTorch uses the slope 0 there. No other choice would help, because a step hardly ever lands exactly on 0.
 # Take a weight that should be zero. Let the loss's slope in it be $g$ throughout, with $|g|<\lambda$.
 # A step moves the weight by $-\eta(\lambda+g)$ from just right of zero, and by $+\eta(\lambda-g)$ from just
 # left. Both point towards zero, but some step jumps across it. From then on the weight hops to and fro.
-# Its distance from zero stays below the longer of the two steps,
+# Its distance from zero is then at most the longer of the two steps,
 #
 # $$\eta\,(\lambda+|g|) < 2\eta\lambda. \tag{4.3}$$
 #
@@ -347,18 +349,17 @@ claim("04-soft", "under L2 with λ₂ = 1, and under both, the best is that of (
 #
 # $$w_i\;\leftarrow\;\operatorname{soft}(w_i-\eta g_i,\;\eta\lambda). \tag{4.4}$$
 #
-# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to *exactly* 0. Any other comes nearer to 0 by at least that much.
+# If $|g_i|<\lambda$, every $w_i$ with $|w_i|\le\eta(\lambda-|g_i|)$ goes to *exactly* 0. Every other weight moves towards 0 by at least $\eta(\lambda-|g_i|)$.
 #
-# For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)).
+# For the squared loss, the minimum of loss plus $\lambda\sum_i|w_i|$ is called the *Lasso* ([Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x)). There, by §4.3 for each weight, $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and $|g_i|\le\lambda$ where $w_i = 0$.
 #
 # <details>
 # <summary>Subgradients, and when proximal steps lead to the minimum</summary>
 #
 # Any ξ from −1 to 1 may stand for the slope of $|w|$ at 0, a *subgradient*: the slope of a line $\xi w$ that is nowhere above $|w|$. We tried four ξ: none gives zeros. As PyTorch has $\xi = 0$, a weight that does land on 0 leaves at once: its next step is $-\eta g\ne0$.
-# All weights hop, so g still moves a little, and (4.3) holds only roughly.
+# Because the other weights hop, too, $g$ is not quite constant, and (4.3) holds only roughly.
 #
-# If a proximal step changes nothing, then $g_i = -\lambda\,\mathrm{sign}(w_i)$ where $w_i\ne0$, and
-# $|g_i|\le\lambda$ where $w_i = 0$. For a convex loss these are the conditions of the minimum, by the steps of §4.3 for each weight. They say that loss plus penalty falls
+# If a proximal step changes nothing, the Lasso's two conditions hold. They say that loss plus penalty falls
 # along no single weight. As the loss is convex and smooth, and the penalty a sum of convex functions of single weights, the sum then falls in no direction at all. Proximal steps lead there if η is at most one over the largest curvature
 # ([Beck and Teboulle, 2009](https://doi.org/10.1137/080716542)).
 #
@@ -399,10 +400,9 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near depends on the last η: there $2\eta\lambda$ is {{2 * falling[-1] * lam:.0e}}.
 #
-# On a small batch the slope $g_i$ is noisy. A weight at 0 leaves it as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike.
-# At η = 0.02 batches of 256 keep {{below: zeros_left[256][0]:.0f}} of the zeros, and batches of 32 only {{below: zeros_left[32][0]:.0f}}.
+# On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike. **On small batches, most zeros are lost.**
 
 # %% tags=["hide-input"]
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -562,7 +562,7 @@ claim("04-rest", "and |g| is at most λ where a weight is zero",
 # %% [markdown]
 # ## 4.5 Lasso or ridge: does it help to drop inputs?
 #
-# Are zeros of use? As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
+# Are zeros useful? As λ grows, the Lasso sets one weight after another to zero, while ridge sets none (Figure 4.5).
 
 # %% tags=["hide-input"]
 knots, _, at_knots = lars_path(ten, y, method="lasso", alpha_min=0.001)
@@ -629,7 +629,7 @@ claim("04-first", "just above λ_max all weights are zero",
       measured=proximal(H, q, 1.001 * largest), equals=0, within=1e-12)
 
 # %% [markdown]
-# Which predicts better? In [chapter 1](01_what_an_l2_penalty_does.ipynb) ridge could not undo the harm that {{X.shape[1] - 10}} extra inputs did. Can the Lasso? In each of 20 splits we train on 100 patients,
+# In [chapter 1](01_what_an_l2_penalty_does.ipynb) ridge could not undo the harm that {{X.shape[1] - 10}} extra inputs did. Can the Lasso undo it? In each of 20 splits we train on 100 patients,
 # choose λ on 50, train again on all 150 and test on {{n - 150}}.
 
 # %% tags=["hide-input"]
@@ -714,7 +714,7 @@ for ax, x, other, color, words in (
     ticks = np.arange(200 * np.ceil(ends[0] / 200), ends[1], 200)
     ax.set(xlabel=words[0], ylabel=words[1], xlim=ends, ylim=ends, aspect="equal", xticks=ticks,
            yticks=ticks)
-_ = axes[0].set_title("Lasso beats ridge …"), axes[1].set_title("… but ten inputs win")
+_ = axes[0].set_title("Lasso beats ridge …"), axes[1].set_title("… ten a bit better")
 
 # %% tags=["hide-input"]
 dots = [figures.drawn(ax)["_split"] for ax in axes]
@@ -743,8 +743,7 @@ without, *shrunk = (chosen[f"{name}, ten"].mean() for name in ("plain", "ridge",
 assert without < 1.03 * min(shrunk), "with ten inputs a chosen penalty beats none"
 
 # %% [markdown]
-# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs still do harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
-# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
+# **With {{X.shape[1]}} inputs, the Lasso beats ridge on {{wins}} of the {{len(chosen["Lasso, 64"])}} splits. But the {{X.shape[1] - 10}} extra inputs seem to do a little harm** (Figure 4.6): the Lasso's mean test loss is {{harm.mean:.0f}} higher than with ten ({{100 * harm.mean / chosen["Lasso, ten"].mean():.0f}} %).
 
 # %% tags=["hide-input"]
 lead = claims.interval(chosen["ridge, 64"] - chosen["Lasso, 64"])
@@ -764,14 +763,16 @@ claim("04-lasso-chosen", "With 64 inputs and a chosen λ, the Lasso has a lower 
 # |Lasso|{{chosen["Lasso, 64"].mean():.1f}}|{{best["Lasso, 64"].mean():.1f}}|{{chosen["Lasso, ten"].mean():.1f}}|{{best["Lasso, ten"].mean():.1f}}|
 # |what the Lasso keeps, again without a penalty|{{np.mean(freed):.1f}}||||
 #
+# Even at the λ that is best in the test the Lasso's loss is {{best["Lasso, 64"].mean():.0f}}: below ridge's {{best["ridge, 64"].mean():.0f}}, but above the {{chosen["plain, ten"].mean():.0f}} of ten inputs without a penalty.
+#
 # In a sign test, 15 of 20 splits would be significant (if the splits, which overlap, counted as independent). The {{100 * level:.0f}} % interval of the {{harm.mean:.0f}} is {{harm.low:.0f}} to {{harm.high:.0f}}, which is too narrow, as the splits share patients. (Columns were standardised on all patients, so a little of the test inputs was seen.)
 #
 # The Lasso also shrinks what it keeps. Training the kept weights again without a penalty predicts worse here, by {{100 * refit:.0f}} %: compare both on the validation part.
 #
 # </details>
 #
-# If two inputs are near-copies, which is kept? We replace BMI by two noisy copies of it (Figure 4.7).
-# **The Lasso's choice jumps from sample to sample. The elastic net still makes zeros, but keeps both, because a squared penalty makes two halves cheaper than one whole: $2\cdot(\frac12)^2<1^2$.**
+# If two inputs are near-copies, which is kept? In each of {{below: len(by_lasso)}} samples we replace BMI by two new noisy copies of it (Figure 4.7).
+# **Which copy the Lasso keeps depends on a little noise. The elastic net still makes zeros, but keeps both, because a squared penalty makes two halves cheaper than one whole: $2\cdot(\frac12)^2<1^2$.**
 
 # %% tags=["hide-input"]
 def near_copies(seed):
@@ -800,7 +801,7 @@ for k, (name, w) in enumerate(of_copies.items()):
 ax.set(xlim=(-0.05, 1.36), ylim=(1.5, -0.5), xticks=[0, 0.25, 0.5, 0.75, 1],
        xlabel="first copy's share of the two weights", ylabel="penalty")
 ax.set_yticks(range(2), list(of_copies)), ax.grid(axis="y", visible=False)
-_ = ax.set_title("The Lasso jumps, the elastic net shares")
+_ = ax.set_title("The Lasso picks, the elastic net shares")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
@@ -830,7 +831,7 @@ assert (of_copies["elastic net"] == 0).sum(1).mean() > 1, "the elastic net makes
 # %% [markdown]
 # ## 4.6 L2 on two factors is L1 on their product
 #
-# How did weight decay make zeros in §4.1, where $w = uv$, and $u$ and $v$ decay?
+# How did decay of $u$ and $v$ make zeros in §4.1, where $w = uv$?
 # All pairs with the same product form a hyperbola (Figure 4.8) and give the same loss. Their penalty grows with the
 # distance from the origin, so the cheapest pair is where the smallest
 # circle around the origin that reaches the hyperbola meets it: $|u| = |v| = \sqrt{|w|}$.
@@ -851,6 +852,18 @@ for weight, color in ((-1.0, figures.SKY), (1.0, figures.PINK), (2.25, figures.A
     axes[1].plot(weight, cost, "o", color=color, label=f"_{weight}")
 
 # %% tags=["hide-input"]
+slide, rate, weak_decay = [(0.0, 2.4)], 0.01, 0.02
+for _ in range(20_000):  # gradient descent on ½(1 − uv)², with weak decay
+    at_u, at_v = slide[-1]
+    short = 1 - at_u * at_v
+    slide.append((at_u + rate * (short * at_v - weak_decay * at_u),
+                  at_v + rate * (short * at_u - weak_decay * at_v)))
+slide = np.array(slide)
+
+# %% tags=["hide-input"]
+axes[0].plot(*slide.T, color="black", lw=2.2, label="_slide")
+axes[0].plot(*slide[0], "o", ms=4, color="black"), axes[0].plot(*slide[-1], "kv", ms=6)
+axes[0].text(0, 1.76, "start", ha="center", va="center", fontsize=9)
 axes[1].plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=OF_FACTORS, label="_V", zorder=1)
 single = np.linspace(-2.6, 2.6, 105)
 axes[1].plot(single, single**2 / 2, ":", color=OF_L2, label="_square", zorder=1)
@@ -859,17 +872,23 @@ axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.
             ylim=(-2.6, 2.6))
 axes[1].set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
 axes[1].text(0, 1.15, "two factors:\n|w|", color=OF_FACTORS, ha="center", fontsize=9)
+_ = axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
+
+# %% tags=["hide-input"]
 fig.get_layout_engine().set(wspace=0.1)
-axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
 costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
 claim("04-cheapest", "the least cost on each hyperbola is |w|", equals=0,
       measured=np.subtract(costs, [1, 1, 2.25]), within=1e-9)
 figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two factors, with two "
-             "branches each. Circles around the origin touch them on the diagonals. Right, the "
+             "branches each. Circles around the origin touch them on the diagonals. A black path "
+             "leads from a start with u = 0 to the curve uv = 1, and along it to the diagonal. "
+             "Right, the "
              f"least cost against w: dots at {costs[0]:.2f}, {costs[1]:.2f} and {costs[2]:.2f} "
              "on a V, which is |w|; beside it the parabola ½w² of a single weight, flat at 0.",
              number="4.8", caption="Left: a curve joins all pairs with one product, and its dots "
-             "are the cheapest; on a dashed circle the cost is the same. Right: their cost.")
+             "are the cheapest; on a dashed circle the cost is the same. Black: a pair in training "
+             "with weak decay first reaches the curve, and then slides along it to the cheapest "
+             "pair (§4.11). Right: their cost.")
 
 # %% tags=["hide-input"]
 third = np.outer(factor, factor)
@@ -926,7 +945,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # ## 4.7 Matrices: at which λ does a direction vanish?
 #
-# What can vanish if the two factors $U$ and $V$ of a *matrix* $W = UV^\top$ decay?
+# Networks multiply *matrices*: those of queries and keys in attention ([Kobayashi, Akram and von Oswald, 2024](https://arxiv.org/abs/2410.23819)), or the two of an adapter (§4.9). What vanishes if both factors of $W = UV^\top$ decay?
 #
 # Write $W$ as a sum of *directions* (its singular value decomposition, as in chapter 1):
 # $W = \sum_i s_i\,p_iq_i^\top$. Direction $i$ looks for the input pattern $q_i$ and answers with the output pattern $p_i$: it adds $s_i(q_i\cdot x)\,p_i$ to the outputs of an input $x$.
@@ -935,7 +954,7 @@ claim("S2-12", "Weight decay on u and v leads to the Lasso: no product uv ends f
 #
 # Our $W$ maps a handwritten digit's pixels to ten scores, one for each class. The pixels are
 # *whitened*: mixed linearly until they are uncorrelated and have variance 1. A class's target is 1 on its own images and 0 on others, minus its mean over all. The loss is the mean of half the squared distance between scores and targets. An image's ten targets add up to zero, so nine directions are enough.
-# The strongest direction of a fit without decay tells {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.9).
+# The strongest direction of a fit without decay separates {{below: tall[0]}} and {{below: tall[1]}} from {{below: deep[0]}} and {{below: deep[1]}} (Figure 4.9).
 
 # %%
 digits = load("digits")
@@ -953,9 +972,7 @@ def draw_images(ax, along, two, sign):
     images = [np.pad(digits.X[pick].reshape(8, 8), 1) for pick in picks]
     block = np.block([images[:2], images[2:]])  # a row for each of the two digits
     ax.imshow(block, cmap="gray_r"), ax.set_axis_off(), ax.set_anchor("N")
-    words = "most like" if sign > 0 else "opposite to"
-    ax.text(0.5, -0.04, f"{words} q₁: {two[0]} and {two[1]}", ha="center", va="top", fontsize=9,
-            transform=ax.transAxes)
+    ax.set_title("Large q₁·x" if sign > 0 else "Very negative q₁·x", loc="left", fontsize=9)
     return along[picks]
 
 # %% tags=["hide-input"]
@@ -969,14 +986,14 @@ most, least = (draw_images(ax, along, *each) for ax, each in
                zip(axes, ((tall, 1), (deep, -1)), strict=False))
 axes[2].bar(range(10), heights, color=figures.GREY, label="_answer")
 axes[2].axhline(0, color=figures.GREY, lw=0.8), axes[2].grid(axis="x", visible=False)
-_ = axes[2].set(xlabel="a digit's score", ylabel="p₁", xticks=range(10))
+axes[2].set(xlabel="a digit's score", ylabel="entry", xticks=range(10))
+_ = axes[2].set_title("Answer p₁", loc="left", fontsize=9)
 
 # %% tags=["hide-input"]
 bars = figures.drawn(axes[2])["_answer"].y
 by_height = bars.argsort()
 high, low = np.sort(by_height[-2:]), np.sort(by_height[:2])
-told = axes[0].set_title(f"Direction 1 tells {high[0]} and {high[1]} …", loc="left")
-told.set_in_layout(False), axes[2].set_title(f"… from {low[0]} and {low[1]}", loc="left")
+figures.title(fig, f"Direction 1 separates {high[0]}, {high[1]} from {low[0]}, {low[1]}")
 figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]}, with most of the "
              f"input pattern, and of {low[0]} and {low[1]}, with least. Right, ten bars of the "
              f"output pattern: those of {high[0]} and {high[1]} are the highest, up to "
@@ -1029,12 +1046,12 @@ figures.show(fig, f"Left, two images each of the digits {high[0]} and {high[1]},
 # So every point of rest that is no saddle is a minimum. Step 2 leads down from the saddles, and if training converges, small enough steps of gradient descent avoid such saddles from almost every
 # start ([Panageas and Piliouras, 2017](https://arxiv.org/abs/1605.00405)). ∎
 #
-# (The theorem says nothing about special starts, such as $v = 0$ in §4.1 and $U = 0$ in §4.10, nor that our η = 1 is small enough. There only the runs show it.)
+# (The theorem does not cover special starts, such as $v = 0$ in §4.1 and $U = 0$ in §4.10. Nor does it prove that our η = 1 is small enough. For these, our runs are the evidence.)
 #
 # </details>
 #
-# Let $\hat W = \frac1nY^\top Z$ be the
-# least-squares fit, with singular values $\hat s_i$. For whitened inputs the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. So each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$, if $U$ and $V$ have more columns than directions survive:
+# It remains to find this product. Let $\hat W = \frac1nY^\top Z$ be the
+# least-squares fit, with singular values $\hat s_i$. For whitened inputs and half the squared error, the loss is $\frac12\lVert W-\hat W\rVert_F^2$ plus a constant. So each singular value solves the L1 problem of §4.3 for one weight, with $z = \hat s_i$, if $U$ and $V$ have more columns than there are surviving directions (the proof needs a spare column):
 #
 # $$s_i = \max(\hat s_i-\lambda, 0). \tag{4.8}$$
 #
@@ -1095,11 +1112,11 @@ def learn(parts):
 # %% tags=["hide-input"]
 def on_unseen(parts, kept):
     """Accuracy on the unseen images of maps with the singular values of kept(ŝ)."""
-    prepare, fit, rates = learn(parts)
+    prepare, fit, _ = learn(parts)
     left_fit, s_fit, right_fit = np.linalg.svd(fit, full_matrices=False)
     maps = (left_fit * kept(s_fit)[:, None]) @ right_fit
-    # Targets were centred, so their means are added again.
-    said, labels = rates + prepare(parts.test.X) @ maps.swapaxes(1, 2), parts.test.y
+    # Scores of centred targets: no class is favoured, however small the scores are.
+    said, labels = prepare(parts.test.X) @ maps.swapaxes(1, 2), parts.test.y
     return (said.argmax(-1) == labels).mean(-1)
 
 # %% tags=["hide-input"]
@@ -1176,7 +1193,9 @@ figures.show(fig, f"Left, {tops.size} singular values of the trained product aga
              "ranges.")
 
 # %% [markdown]
-# At λ = 0.24, for example, {{(s_hat > 0.24).sum()}} of the nine directions stay. The price is accuracy: for maps fitted to 300 images, which keep {{(own > 0.24).sum(1).min()}} to {{(own > 0.24).sum(1).max()}} directions, it falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}, while a single matrix loses almost nothing. Of the {{lost:.2f}} lost, cutting directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.
+# At λ = 0.24, for example, {{(s_hat > 0.24).sum()}} of the nine directions stay. The price is accuracy. Maps fitted to 300 images keep {{(own > 0.24).sum(1).min()}} to {{(own > 0.24).sum(1).max()}} directions, and their accuracy falls from {{unseen["two"][:, 0].mean():.2f}} to {{at_cost.mean:.2f}}. Of the {{lost:.2f}} lost, cutting directions costs {{by_deleting.mean:.2f}}, and shrinking the others {{by_shrinking.mean:.2f}}.
+#
+# Why does shrinking cost anything? A single matrix loses nothing, as dividing all scores by 1 + λ leaves the largest the largest. Subtracting λ changes the proportions of directions: here {{s_hat[0]:.2f}} and {{s_hat[5]:.2f}} become {{s_hat[0] - 0.24:.2f}} and {{s_hat[5] - 0.24:.2f}}.
 
 # %% tags=["hide-input"]
 expected = np.maximum(s_hat - lams[:, None, None], 0)
@@ -1226,7 +1245,8 @@ by_lstsq = np.linalg.lstsq(seen_X - seen_X.mean(0), targets_seen, rcond=1e-9)[0]
 guessed = np.eye(10)[seen_y].mean(0) + (held.X - seen_X.mean(0)) @ by_lstsq
 claim("04-accuracy", "without penalty, scores and accuracy are least squares' on 300 images",
       measured=[*(rates + prepare(held.X) @ fit.T - guessed).ravel(), len(seen_X) - 300,
-                np.mean(guessed.argmax(1) == held.y) - unseen["two"][0, 0]], equals=0, within=1e-9)
+                np.mean((guessed - rates).argmax(1) == held.y) - unseen["two"][0, 0]],
+      equals=0, within=1e-9)
 
 # %% tags=["hide-input"]
 W = torch.tensor(claims.rng().standard_normal((300, 100)), requires_grad=True)
@@ -1258,7 +1278,7 @@ claim("04-nuclear", "and cost more, by ½‖PᵀU − QᵀV‖² (steps 1 to 3 o
 # %% [markdown]
 # ## 4.8 Which λ removes everything, if inputs are not whitened?
 #
-# If inputs are correlated, the patterns of the directions change with λ. Then we can predict only where the last direction vanishes. Let $E$ be the loss's slopes at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.** One backward pass at $W = 0$ gives it, before any training.
+# A search for λ needs an upper end. If inputs are correlated, the patterns of the directions change with λ. Then we can predict only where the last direction vanishes. Let $E$ be the loss's slopes at $W = 0$. **For a convex loss, decay of two factors removes all directions above $\lambda = \lVert E\rVert_2$, the largest singular value of $E$.** One backward pass at $W = 0$ gives it, before any training.
 #
 # <details>
 # <summary>Proof</summary>
@@ -1334,7 +1354,7 @@ by_adapter = pretrained + descend(0.5 * np.eye(2), 0.5 * np.eye(2),
 whole = wanted / (1 + pulls)  # decay of the single matrix W
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 2.7))
+fig, ax = figures.subplots(figsize=(5.2, 3.2))
 ax.plot([1, 0], [0.6, 0], lw=0.9, color=OF_L2)
 ax.plot([1, 1], [0.6, 0], lw=0.9, color=OF_FACTORS)
 for name, path, color in (("whole", whole, OF_L2), ("adapter", by_adapter, OF_FACTORS)):
@@ -1343,7 +1363,7 @@ ax.plot([0, 1, 1], [0, 0, 0.6], "s", ms=7, mfc="none", color=figures.GREY)
 for x, y_text, name in ((0.03, -0.1, "0"), (0.93, -0.1, "W₀, pretrained"),
                         (0.78, 0.67, "best for the new task")):
     ax.text(x, y_text, name, color=figures.GREY, fontsize=9)
-ax.text(1.28, 0.12, "adapter\ndecays", color=OF_FACTORS, va="center")
+ax.text(1.18, 0.19, "adapter\ndecays", color=OF_FACTORS, va="center")
 ax.text(0.42, 0.12, "W decays", color=OF_L2)
 for at in (1, 2, 3):
     value = f"{'λ = ' * (at == 1)}{pulls[at, 0, 0]:.1f}"
@@ -1351,7 +1371,8 @@ for at in (1, 2, 3):
             ha="right")
     ax.text(1.08, by_adapter[at, 1, 1] - 0.02, value, color=OF_FACTORS, fontsize=9)
 ax.set(xlabel="weight that was learned before", ylabel="new weight",
-       xlim=(-0.1, 1.75), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6])
+       xlim=(-0.1, 1.5), ylim=(-0.15, 0.8), xticks=[0, 0.5, 1], yticks=[0, 0.2, 0.4, 0.6],
+       aspect="equal")
 _ = ax.set_title("Decay pulls an adapter to W₀")
 
 # %% tags=["hide-input"]
@@ -1377,54 +1398,51 @@ figures.show(fig, "A plane of two weights, with squares at 0, at the pretrained 
 #
 # If the adapter has only $r$ columns, and more directions would survive, it learns the $r$ strongest. Each of these loses λ, and the others are not learned.
 #
-# Many libraries call $U$ $B$ and $V^\top$ $A$, and use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. So for AdamW the $a$ and $b$ of (4.10), as measured, contain $c$ already, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$. To take a given amount, multiply the λ of (4.10) by $c$.
+# Many libraries call $U$ $B$ and $V^\top$ $A$, and use $W = W_0+c\,UV^\top$, with $c = \alpha/r$ for rank $r$. Then $UV^\top = (W-W_0)/c$, so the right side of (4.9) has $\lambda/c$ for λ. The loss's slopes in $UV^\top$ are $c$ times those in $W$. The gradients of $U$ and $V$ contain $c$, so for AdamW the measured $a$ and $b$ of (4.10) do, too, and decay takes $\lambda\sqrt{ab}/c$ from $W-W_0$. To take a given amount, multiply the λ of (4.10) by $c$.
 #
 # </details>
 #
 # ## 4.10 How little AdamW takes
 #
-# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)), but not the decay. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
+# AdamW divides each entry's gradient by $\sqrt{\hat v}$, the root mean square of its recent values ([chapter 3](03_one_lambda_many_meanings.ipynb)), but not the decay. *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. *Predict:* how much larger must AdamW's λ be, to take as much as SGD?
 #
-# *For example,* let $\sqrt{\hat v}$ be 0.02 everywhere. AdamW makes the loss's slope {{1 / 0.02:.0f}} times as large. So a slope of {{0.02:g}} λ already balances the decay. For whitened inputs the slope is the distance to $\hat s$: the direction comes to rest {{0.02:g}} λ below $\hat s$, under SGD λ below it (Figure 4.13).
+# AdamW makes the loss's slope {{1 / 0.02:.0f}} times as large. So a slope of {{0.02:g}} λ already balances the decay. For whitened inputs the slope is the distance to $\hat s$: the direction comes to rest {{0.02:g}} λ below $\hat s$, under SGD λ below it (Figure 4.13).
 
 # %% tags=["hide-input"]
-fig, ax = figures.subplots(figsize=(5.6, 2.6))
-ax.axhline(0.6, color=figures.GREY, ls=":", label="_wanted")
-ax.text(2.1, 0.61, "ŝ", color=figures.GREY, va="bottom")
-for x, root, color, pull in ((0.5, 1, OF_FACTORS, "loss: slope λ"),
-                             (1.5, 0.02, figures.PINK, "loss: slope 0.02 λ,\ndivided by 0.02")):
+fig, ax = figures.subplots(figsize=(5.6, 2.8))
+sizes = np.linspace(0, 0.6, 301)
+ax.plot([0, 0.66], [0.3, 0.3], color=figures.AMBER, label="_decay")
+for root, color in ((1, OF_FACTORS), (0.02, figures.PINK)):
     rest = 0.6 - 0.3 * root  # λ = 0.3
-    for way, tint in ((1, figures.GREY), (-1, figures.AMBER)):
-        ax.annotate("", (x, rest + 0.3 * way), (x, rest),
-                    arrowprops={"arrowstyle": "->", "lw": 2.5, "shrinkA": 0, "shrinkB": 0,
-                                "color": tint})
-    ax.plot(x, rest, "o", ms=8, color=color, label=f"_at {root}")
-    ax.text(x + 0.06, rest + 0.17, pull, va="center", fontsize=9, color=figures.GREY)
-    ax.text(x + 0.06, rest - 0.17, "decay: λ", va="center", fontsize=9, color=figures.AMBER)
-ax.text(0.45, 0.3, "λ below ŝ", color=OF_FACTORS, ha="right", va="center", fontsize=9)
-ax.text(1.45, 0.55, "0.02 λ below ŝ", color=figures.PINK, ha="right", va="center", fontsize=9)
-ax.set(xlabel="optimizer", ylabel="singular value", xlim=(0, 2.2), ylim=(-0.05, 0.95))
-ax.set_xticks([0.5, 1.5], ["SGD", "AdamW, √v̂ = 0.02"]), ax.set_yticks([0, 0.3, 0.6, 0.9])
-ax.grid(axis="x", visible=False)
+    ax.plot(sizes, (0.6 - sizes) / root, color=color, label=f"_pull {root}")
+    ax.plot(rest, 0.3, "o", ms=8, color=color, label=f"_at {root}")
+ax.axvline(0.6, color=figures.GREY, ls=":", lw=0.9, label="_wanted")
+ax.text(0.606, 0.02, "ŝ", color=figures.GREY)
+ax.text(0.01, 0.315, "decay: λ", color=figures.AMBER, fontsize=9)
+ax.text(0.12, 0.52, "SGD: ŝ − s", color=OF_FACTORS, fontsize=9)
+ax.text(0.575, 0.62, "AdamW:\n(ŝ − s)/0.02", color=figures.PINK, fontsize=9, ha="right", va="top")
+ax.text(0.285, 0.24, "rests λ below ŝ", color=OF_FACTORS, fontsize=9, ha="right")
+ax.text(0.58, 0.24, "rests 0.02 λ below ŝ", color=figures.PINK, fontsize=9, ha="right")
+ax.set(xlabel="singular value s", ylabel="pull", xlim=(0, 0.66), ylim=(0, 0.65))
+_ = ax.set_xticks([0, 0.3, 0.6]), ax.set_yticks([0, 0.3, 0.6])
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
-below = [drawn["_wanted"].y[0] - drawn[f"_at {root}"].y[0] for root in (1, 0.02)]
+below = [drawn["_wanted"].x[0] - drawn[f"_at {root}"].x[0] for root in (1, 0.02)]
 ax.set_title(f"AdamW balances decay {below[0] / below[1]:.0f} times closer to ŝ")
-figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ = "
-             f"{drawn['_wanted'].y[0]:.1f}. Under SGD it rests at {drawn['_at 1'].y[0]:.1f}, under "
-             f"AdamW at {drawn['_at 0.02'].y[0]:.3f}. At each a grey arrow up, of the loss, is as "
-             "long as an amber arrow down, of decay.", number="4.13",
-             caption="At rest the loss's pull up (grey) and the decay (amber) are equal, so both "
-             "arrows have one length: λ, here 0.3 on the axis. SGD's pull is the distance to ŝ. "
-             "AdamW divides it by √v̂, here 0.02.")
+figures.show(fig, "Pulls against a singular value s. Decay is a flat line at λ. The loss's pull "
+             f"falls to zero at the dotted line, ŝ = {drawn['_wanted'].x[0]:.1f}: under SGD with "
+             f"slope −1, so that it meets decay at {drawn['_at 1'].x[0]:.1f}, and under AdamW "
+             f"steeply, so that it meets decay at {drawn['_at 0.02'].x[0]:.3f}.", number="4.13",
+             caption="A singular value rests where the loss's pull up equals the decay (dots). "
+             "SGD's pull is the distance to ŝ; AdamW divides it by √v̂, here 0.02. λ is 0.3.")
 
 # %% [markdown]
-# Now let $\sqrt{\hat v}$ be $a$ everywhere in $U$, and $b$ everywhere in $V$. Take one product $uv$ that lacks $e = \hat s-uv$. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero: what is lacking is $\lambda\sqrt{ab}$. For matrices the same holds for each direction, under the conditions of (4.8):
+# In general, let $\sqrt{\hat v}$ be $a$ everywhere in $U$ and $b$ everywhere in $V$, and let both be nearly constant, as where batch noise outweighs the mean gradient. Take one product $uv$ that is still $e = \hat s-uv$ short of what the data want. Its loss is $\frac12e^2$, with slopes $-ev$ in $u$ and $-eu$ in $v$. So steps and decay cancel where $ev/a = \lambda u$ and $eu/b = \lambda v$. Multiplied, these give $e^2/(ab) = \lambda^2$ for factors that are not zero. So the product ends $\lambda\sqrt{ab}$ short of $\hat s$. For matrices the same holds for each direction, under the conditions of (4.8):
 #
 # $$s_i = \max(\hat s_i-\lambda\sqrt{ab}, 0). \tag{4.10}$$
 #
-# SGD has $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It is known only after training, so (4.10) explains and does not predict.
+# SGD does not divide, so for it $a = b = 1$. AdamW's $\sqrt{ab}$ is the size of a typical entry of the gradient. It is known only after training.
 #
 # <details>
 # <summary>Proof for matrices, and why √(ab) depends on λ</summary>
@@ -1433,7 +1451,7 @@ figures.show(fig, "A singular value's place of rest, below a dotted line at ŝ =
 # 2. So $EV+\lambda aU$ and $E^\top U+\lambda bV$ vanish: the loss plus
 #    $\frac\lambda2(a\lVert U\rVert_F^2+b\lVert V\rVert_F^2)$ has no slope.
 # 3. By (4.7) for $\sqrt a\,U$ and $\sqrt b\,V$, the least value of this penalty is $\lambda\sqrt{ab}\,\lVert UV^\top\rVert_*$. By the proofs
-#    in §4.7, which hold for any inputs, a point of rest that is no saddle then minimises loss plus penalty: by §4.8 all is gone above $\lambda\sqrt{ab} = \lVert E\rVert_2$, with $E$ at $W_0$. For whitened inputs it solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
+#    in §4.7, which hold for any inputs, a point of rest that is no saddle then minimises loss plus penalty. For whitened inputs it solves (4.8) with $\lambda\sqrt{ab}$ for λ. ∎
 #
 # For any inputs AdamW's decay costs about $\lambda\sqrt{ab}\,\lVert W-W_0\rVert_*$, so it pulls towards $W_0$.
 #
@@ -1463,7 +1481,7 @@ change = np.linalg.svd(W_hat[order] - W_hat, compute_uv=False)  # what the new t
 whitened = torch.tensor(Z)
 missing = torch.tensor(Y[:, order] - Z @ W_hat.T)  # what W₀ does not explain of the new scores
 
-# %% tags=["hide-input"]
+# %%
 def adapter(weight_decay, seed, lr=0.003, steps=1000, size=100):
     """Train one adapter with AdamW."""
     V = np.random.default_rng(seed).uniform(-0.25, 0.25, (61, 8))
@@ -1548,7 +1566,9 @@ class OneRoot(torch.optim.Adam):
 sgd_lams, adam_lams = [0.1, 0.2, 0.3, 0.4, 0.6], [0.01, 1.0, 3.0, 10.0, 20.0, 30.0]
 sgd, adam = Adapters(torch.optim.SGD, 0.2, sgd_lams), Adapters(torch.optim.Adam, 0.003, adam_lams)
 one_root = Adapters(OneRoot, 0.003, adam_lams)
-by_sgd, by_adamw, by_one_root = adapt(sgd, adam, one_root)
+strong_lams = [60.0, 100.0]
+strong = Adapters(torch.optim.Adam, 0.003, strong_lams)
+by_sgd, by_adamw, by_one_root, by_strong = adapt(sgd, adam, one_root, strong)
 
 # %% tags=["hide-input"]
 a, b = (typical_gradient(w, adam.optimizer) for w in (adam.U, adam.V))
@@ -1556,6 +1576,10 @@ reach = np.array(adam_lams) * np.sqrt(a * b)  # λ√(ab) for each start and λ
 typical = np.sqrt(a * b).mean(0)  # for each λ
 a, b = (typical_gradient(w, one_root.optimizer) for w in (one_root.U, one_root.V))
 reach_one = np.array(adam_lams) * np.sqrt(a * b)
+a, b = (typical_gradient(w, strong.optimizer) for w in (strong.U, strong.V))
+strong_reach = np.array(strong_lams) * np.sqrt(a * b)
+assert strong_reach.max() < change[0], "under AdamW λ√(ab) passes the largest ŝ"
+assert by_strong[..., 0].min() > 1e-4, "AdamW removes the adapter"
 root_100 = reach[0, 0] / adam_lams[0]
 assert 1.5 < root_25 / root_100 < 2.5, "√(ab) does not grow as batches shrink"
 by_rule = np.array(adam_lams) * typical
@@ -1631,7 +1655,9 @@ figures.show(fig, "Two panels with the four singular values of an adapter; bars 
              number="4.14",
              caption="Each shape of mark is one of four directions; marks are means of five runs, "
              "bars their ranges. The arrow joins the λ of SGD and the λ of AdamW that leave the "
-             "second direction equally strong. Right, marks stand at λ√(ab) of their runs.")
+             "second direction equally strong. Right, marks stand at λ√(ab) of their runs. "
+             "At λ = 20 and 30 the strongest direction loses more than (4.10) says, as √v̂ "
+             "differs between entries. At λ = 0.01 decay has not come to rest.")
 
 # %% tags=["hide-input"]
 on_lines = np.maximum(change[:4] - reach_one[..., None], 0)
@@ -1642,20 +1668,24 @@ assert (each[4:, 0] > by_rule[4:]).all(), "at large λ the strongest loses no mo
 # %% [markdown]
 # At λ = {{adam_lams[1]:.0f}} SGD takes everything. AdamW takes only {{amount[1]:.3f}} from each singular value; at PyTorch's default of {{adam_lams[0]}} it would take {{by_rule[0]:.4f}}, at rest.
 #
+# As the factors shrink, so do their gradients, and with them $\sqrt{ab}$. Even at λ = {{strong_lams[0]:.0f}} and {{strong_lams[1]:.0f}}, $\lambda\sqrt{ab}$ is only {{strong_reach.min():.2f}} to {{strong_reach.max():.2f}}, below $\hat s_1 = {{change[0]:.2f}}$. **AdamW fades the adapter, and never quite removes it.**
+#
 # <details>
 # <summary>Details of the test, and what AdamW takes at λ = 1 and at larger λ</summary>
 #
 # AdamW takes {{amount[1]:.3f}} at λ = 1 if measured from $\hat s$. But batch noise, it seems, leaves the singular values of its runs at λ = {{adam_lams[0]}} slightly above $\hat s$. Measured from these runs, it takes {{amount[1] - amount[0]:.4f}} on average, and $\lambda\sqrt{ab}$ is {{by_rule[1]:.4f}}.
 #
-# At larger λ the strongest direction loses more, because $\sqrt{\hat v}$ differs between entries. With a single one for each factor (from the mean of its entries' $\hat v$), all means lie within {{off_lines:.3f}} of the lines.
+# Why do λ = {{adam_lams[4]:.0f}} and {{adam_lams[5]:.0f}} miss the lines? If we give each factor one $\hat v$, the mean over its entries, all points lie within {{off_lines:.3f}} of the lines.
 #
 # Batches have 100 images, and $a$ and $b$ come from the optimizer's state (`typical_gradient`). Only five rows of $\hat W$ change, and their changes add up to zero, so the task asks for four directions. A fifth singular value of the adapter, which should be zero, ends on average at {{residue[1:4].min():.3f}} to {{residue[1:4].max():.3f}} under AdamW at λ = {{adam_lams[1]:.0f}} to {{adam_lams[3]:.0f}}, and at zero under SGD.
 #
+# What makes up $\sqrt{ab}$? At $\lambda = {{adam_lams[0]}}$ we find {{root_100:.3f}} with batches of {{4 * few}}, as in all other runs, and {{root_25:.3f}} with {{few}}: the same λ then takes about twice as much. Strong decay holds the weights away from the loss's minimum, and then the mean gradient counts, too.
+#
 # </details>
 #
-# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{(1 / typical).min():.0f}} to {{(1 / typical).max():.0f}} times.
+# **To take as much as SGD, AdamW needs about $1/\sqrt{ab}$ times the λ of SGD:** here {{1 / typical[0]:.0f}} times at λ = {{adam_lams[0]}}, and {{1 / typical[3]:.0f}} times at λ = {{adam_lams[3]:.0f}}.
 #
-# What makes up $\sqrt{ab}$? **When decay is weak, it is mostly batch noise.** At $\lambda = {{adam_lams[0]}}$ we find {{root_100:.3f}} with batches of {{4 * few}}, as in all other runs, and {{root_25:.3f}} with {{few}}: the same λ then takes about twice as much. Strong decay holds the weights away from the loss's minimum, and then the mean gradient counts, too.
+# **When decay is weak, $\sqrt{ab}$ is mostly batch noise,** so with smaller batches the same λ takes more.
 
 # %% tags=["hide-input"]
 claim("04-adamw-small", "At λ = 1 AdamW takes only {:.4f} from each singular value of the adapter, "
@@ -1697,9 +1727,9 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 # %% [markdown]
 # ## 4.11 When decay takes it
 #
-# (4.8) and (4.10) hold at rest. When is the amount taken? That depends on how the factors begin, and on their gradients.
+# (4.8) and (4.10) hold at rest, but fine-tuning is often short. When is the amount taken? That depends on how the factors begin, and on their gradients.
 #
-# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps, with one idle factor in twice as many.
+# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps. If only one factor is idle, it takes twice as many.
 # At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % (one idle: {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %).
 
 # %% tags=["hide-input"]
@@ -1734,7 +1764,9 @@ assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
 # %% [markdown]
 # **In use.** A direction is *in use* if the data ask for it. A step of SGD changes $u$ by $\eta\,(ev-\lambda u)$ and $v$ by $\eta\,(eu-\lambda v)$, where $e = \hat s-uv$, as in §4.10. So it changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$. **So it loses λ about as soon as it is learned, if its factors $u$ and $v$ are about equally large.**
 #
-# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more:** in Figure 4.15 {{below: late[0]:.2f}} of λ once the change is learned, {{below: late[1]:.2f}} after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: late[2]:.2f}} after {{below: grown[1.0].size:,}}.
+# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $D = v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more.**
+#
+# As $u^2+v^2 = \sqrt{D^2+4(uv)^2}$, and $uv$ is nearly $\hat s$, the share of λ taken is $1/\sqrt{1+(D/2\hat s)^2}$. In Figure 4.15 decay has taken {{below: 100 * late[0]:.0f}} % of λ when the change is learned, {{below: 100 * late[1]:.0f}} % after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: 100 * late[2]:.0f}} % after {{below: grown[1.0].size:,}}.
 
 # %% tags=["hide-input"]
 def growing(steps, u, v, lr=0.1, weight_decay=0.001, a=1.0, b=1.0):
@@ -1758,30 +1790,54 @@ claim("04-late", "From u = 0 and v = 1 it has lost only {:.2f} of λ by then",
 
 # %% tags=["hide-input"]
 fig, ax = figures.subplots(figsize=(5.6, 2.5))
-for at, color, words, place in ((0.1, figures.GREY, "v begins at 0.1", (800, 0.09906)),
-                                (1.0, OF_FACTORS, "v begins at 1", (1500, 0.09985))):
-    ax.plot(1 + np.arange(3 * slow), grown[at], color=color, label=f"_{at:g}")
+for at, color, words, place in ((0.1, figures.GREY, "v begins at 0.1", (900, 0.91)),
+                                (1.0, OF_FACTORS, "v begins at 1", (1500, 0.18))):
+    ax.plot(1 + np.arange(3 * slow), (0.1 - grown[at]) / 0.001, color=color, label=f"_{at:g}")
     ax.text(*place, words, color=color, fontsize=9)
 ax.axvline(slow, color=figures.GREY, lw=0.8, ls="--")
-ax.text(slow + 150, 0.10012, "1/(2ηλ) steps", color=figures.GREY, fontsize=9)
-ax.set(xlabel="step", ylabel="product uv", xlim=(-100, 3 * slow), ylim=(0.0987, 0.1003))
-ax.set_xticks([0, slow, 2 * slow, 3 * slow]), ax.set_yticks([0.099, 0.1], ["ŝ − λ", "ŝ"])
+faded = (1 - 2 * 0.1 * 0.001) ** np.arange(1, 1 + 3 * slow)  # D = v² − u², from 1
+ax.plot(1 + np.arange(3 * slow), 1 / np.sqrt(1 + (faded / 0.2) ** 2), ":", lw=2.5,
+        color=figures.PINK, label="_law")
+ax.text(7600, 0.55, "1/√(1 + (D/2ŝ)²)", color=figures.PINK, fontsize=9)
+ax.text(slow + 150, 0.03, "1/(2ηλ) steps", color=figures.GREY, fontsize=9)
+ax.set(xlabel="step", ylabel="share of λ taken", xlim=(-100, 3 * slow), ylim=(0, 1.08))
+_ = ax.set_xticks([0, slow, 2 * slow, 3 * slow]), ax.set_yticks([0, 0.5, 1])
 _ = ax.set_title("From a large v, decay takes λ late")
 
 # %% tags=["hide-input"]
 drawn = figures.drawn(ax)
-figures.show(fig, "A product uv against steps, near the value ŝ = 0.1 that the data want. If v "
-             f"begins at 0.1, it rises to {drawn['_0.1'].y[-1]:.4f}, λ below ŝ, and stays. "
-             f"If v begins at 1, it rises to {drawn['_1'].y.max():.4f} at once, and sinks slowly, "
-             f"to {drawn['_1'].at(5000):.4f} at the dashed line and "
-             f"{drawn['_1'].y[-1]:.4f} in the end.", number="4.15",
-             caption="Gradient descent on one product from u = 0, with η = 0.1 and λ = 0.001. "
-             "The axis shows only values near ŝ; at rest a product is λ below it.")
+figures.show(fig, "The share of λ that decay has taken from a product uv, against steps. If v "
+             f"begins at 0.1, it is {drawn['_0.1'].at(1500):.2f} once the product is learned, and "
+             f"stays. If v begins at 1, it falls to {drawn['_1'].y.min():.2f} at once, and grows "
+             f"slowly, to {drawn['_1'].at(5000):.2f} at the dashed line and "
+             f"{drawn['_1'].y[-1]:.2f} in the end. The dotted formula lies on it.", number="4.15",
+             caption="The share is (ŝ − uv)/λ, for gradient descent on one product from u = 0, "
+             "with ŝ = 0.1, η = 0.1 and λ = 0.001, 1 % of ŝ. While a product is learned its line "
+             "comes from far above. At rest all of λ is taken.")
+claim("04-share", "once the change is learned, the share taken is 1/√(1 + (D/2ŝ)²) to {:.3f} or "
+      "better", measured=np.abs(drawn["_1"].y - drawn["_law"].y)[slow // 20:], below=0.02)
 
 # %% tags=["hide-input"]
 equal, balanced = ((0.1 - growing(slow // 10, u, 0.1 / u, a=0.2, b=3.2)[-1]) / 0.0008
                    for u in (0.1**0.5, 0.4**0.5))  # |u| = |v|, or √a|u| = √b|v|; λ√(ab) = 0.0008
 assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u| = √b|v|"
+
+# %% tags=["hide-input"]
+smooth_labels = 0.5 * one_hot + 0.05  # their minimum is finite
+
+
+def entropy_slopes(W):
+    """The slopes of softmax cross-entropy in W, on whitened digits."""
+    scores = Z @ W.mT
+    odds = np.exp(scores - scores.max(-1, keepdims=True))
+    return (odds / odds.sum(-1, keepdims=True) - smooth_labels).mT @ Z / len(Z)
+
+
+by_labels = descend(U_start[0], V_start[0], entropy_slopes, np.array([[[0]], [[0.005]]]), 1000)
+s_labels = np.linalg.svd(by_labels - by_labels.mean(1, keepdims=True), compute_uv=False)
+by_entropy = (s_labels[0] - s_labels[1])[:9] / 0.005
+claim("04-entropy", "Under cross-entropy, whose curvature is ½ or less, decay takes {:.1f} λ or "
+      "more from each singular value", measured=by_entropy, above=2)
 
 # %% [markdown]
 # <details>
@@ -1797,7 +1853,7 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 #
 # ## 4.12 In practice
 #
-# |penalty|amount taken at rest (whitened inputs)|exact zeros?|
+# |penalty|amount taken|exact zeros?|
 # |---|---|---|
 # |ridge|a share|no|
 # |$\lambda\sum\lvert w\rvert$ in the loss|about λ|no|
@@ -1805,17 +1861,43 @@ assert equal < 0.7 < 0.95 < balanced < 1.05, "under AdamW balance is not √a|u|
 # |decay of two factors, SGD|λ from each singular value|approached, never reached|
 # |decay of an adapter, AdamW|about $\lambda\sqrt{ab}$|no|
 #
-# **Limits.** The table holds at rest, and for whitened inputs. If inputs are uncorrelated but have variance $h$, put $\lambda/h$ for λ, because slopes are then $h$ times as large. If inputs are correlated, directions lose different amounts.
+# **Limits.** The amounts hold for half the squared error, at rest and on whitened inputs. There the loss has curvature 1. If it has curvature $h$, put $\lambda/h$ for λ: uncorrelated inputs of variance $h$ have it. Cross-entropy has a smaller one, so decay takes more: on these digits, with smoothed labels, {{by_entropy.min():.1f}} to {{by_entropy.max():.1f}} times λ. If inputs are correlated, directions lose different amounts.
 #
 # - **To keep few inputs, use the Lasso** (exercise 5). Among near-copies, use the elastic net. If all inputs may matter, use ridge (exercise 6).
 # - **To choose λ for AdamW on an adapter** $W = W_0+c\,UV^\top$ (in LoRA $c = \alpha/r$, in this chapter 1):
-#   1. Train without decay, and take the singular values of the change $c\,UV^\top$. Decide what decay is to take from each, say a tenth of the largest.
-#   2. Measure $\sqrt{ab}$ by `typical_gradient`. Decay takes $\lambda\sqrt{ab}/(ch)$, so the first guess is $ch/\sqrt{ab}$ times the amount.
-#   3. Train with half of this λ, as decay may double $\sqrt{ab}$. Compare the singular values with those of step 1: raise λ if too little is taken, and lower it if too much.
-# - **Keep ηλ well below 1.** If the recipe asks for a larger λ, decay cannot take that amount.
+#   1. Train without decay, and take the singular values of the change $c\,UV^\top$. Decide what decay is to take from them, say a tenth of the largest.
+#   2. Measure $\sqrt{ab}$ by `typical_gradient`. Decay takes $\lambda\sqrt{ab}/(ch)$, so the first guess is $ch/\sqrt{ab}$ times the amount. If $h$ is unknown, take 1.
+#   3. Train with half of this λ, as decay may double $\sqrt{ab}$. Compare with step 1. Multiply λ by wanted ÷ taken, and repeat. With cross-entropy, rely on this step.
+# - **Keep ηλ well below 1.** If it comes near 1, lower η and train longer: the amount at rest does not depend on η.
 # - **If $1/(2\eta\lambda)$ is much larger than the number of steps, decay does little** to factors without a gradient, and to a change that is small beside $V$.
 # - On minibatches, *prune* for exact zeros: set the smallest weights to zero, and check the loss.
 #
+# **The recipe at work,** on the adapter of §4.10:
+
+# %%
+def strengths(run):
+    U, V, _ = run
+    return torch.linalg.svdvals((U @ V.T).detach()).numpy()[:4]
+
+
+trial = adapter(0.0, seeds(5)[0])  # step 1
+goal = strengths(trial)[0] / 10
+root = float(np.sqrt(np.prod([typical_gradient(w, trial[2]) for w in trial[:2]])))  # step 2
+guess, tried = goal / root, []
+next_lam = guess / 2  # step 3
+for _ in range(4):
+    took = (strengths(trial) - strengths(adapter(next_lam, seeds(5)[0]))).mean()
+    tried.append((next_lam, took))
+    next_lam *= goal / took
+
+# %% [markdown]
+# A tenth of the largest is {{goal:.3f}}, and $\sqrt{ab} = {{root:.3f}}$, so the guess is λ = {{guess:.1f}}. Half of it takes only {{tried[0][1]:.3f}}, on average. Multiplied by wanted ÷ taken, λ becomes {{tried[1][0]:.1f}}, which takes {{tried[1][1]:.3f}}: too much. The next two, {{tried[2][0]:.1f}} and {{tried[3][0]:.1f}}, take {{tried[2][1]:.3f}} and {{tried[3][1]:.3f}}.
+
+# %% tags=["hide-input"]
+claim("04-recipe", "The fourth λ of the recipe takes {:.2f} times the amount that was wanted",
+      measured=tried[3][1] / goal, between=(0.8, 1.25))
+
+# %% [markdown]
 # **So the opening is half true.** L1's minimum has exact zeros, but gradient steps miss them. L2 makes none, but on two factors it acts as L1: whole directions fade.
 
 # %% tags=["hide-input"]
