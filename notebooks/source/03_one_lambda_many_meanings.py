@@ -1259,8 +1259,9 @@ figures.show(fig, "Three panels against AdamW's λ from 0.01 to 1. Above, how fa
 # *Balance* (Figure 3.8, above). From λ = {{lam_w[2]}} on the loss falls about as fast as the penalty grows. At {{lam_w[0]}} the run is too short.
 
 # %% tags=["hide-input"]
+off_balance = 100 * np.abs(balance_w - 1)[:, 2:]  # each network, with each λ from 0.1 on
 claim("03-balance", "From λ = 0.1 on the slope of each network's loss agrees with AdamW's pull to "
-      "within {:.0f} %", below=25, measured=100 * np.abs(balance_w - 1)[:, 2:])
+      "within {:.0f} %", below=25, measured=off_balance)
 
 # %% [markdown]
 # *Training loss* (middle) shows how strong a penalty is. From λ = {{lam_w[1]}} on single networks with the translated λ end at {{to_adamw[:, 1:].min():.2f}} to {{to_adamw[:, 1:].max():.2f}} times AdamW's,
