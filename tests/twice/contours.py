@@ -28,7 +28,9 @@ def off_map(ax: Axes, x: Array, y: Array, heights: Array) -> float:
     found = []
     for drawn in (each for each in ax.collections if isinstance(each, ContourSet)):
         levels = [-np.inf, *drawn.levels, np.inf]
-        outside = (len(levels) - 1 - len(drawn.get_paths())) // 2  # 0 where what lies beyond has colours
+        outside = (
+            len(levels) - 1 - len(drawn.get_paths())
+        ) // 2  # 0 where what lies beyond has colours
         for k, path in enumerate(drawn.get_paths()):
             there = surface(path.vertices)
             low, high = levels[k + outside : k + outside + 2]
