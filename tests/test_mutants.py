@@ -13,7 +13,7 @@ import pytest
 
 from book.execute import ROOT, execute
 from tests.planted import __main__ as mutants
-from tests.planted.errors import Mutant, Result, State, judge
+from tests.planted.errors import Mutant, Result, State, default_checks, judge
 from tests.planted.outcomes import Failure, Kind, run_pytest
 
 MODULE = '''"""A toy."""
@@ -236,6 +236,37 @@ def test_words_choose(project: Path) -> None:
     assert len(mutants.choose(project, [])) == 3
 
 
+def test_a_module_is_checked_by_all_tests_of_its_name_its_own_first(tmp_path: Path) -> None:
+    """Fails if a family of tests is cut, or if the name's own test is not asked first."""
+    (tmp_path / "tests").mkdir()
+    for name in ("audit", "audit_runs", "audit_command", "auditor", "sweep", "sweep_runs"):
+        (tmp_path / f"tests/test_{name}.py").touch()
+    audit = ("tests/test_audit.py", "tests/test_audit_command.py", "tests/test_audit_runs.py")
+    sweep = ("tests/test_sweep.py", "tests/test_sweep_runs.py")
+    assert default_checks(tmp_path, "l2lib/audit.py", "x") == audit
+    assert default_checks(tmp_path, "l2lib/sweep/job.py", "x") == sweep
+    assert default_checks(tmp_path, "l2lib/penalty.py", "x") == ()
+
+
+def test_words_of_a_chapter_are_checked_by_all_that_holds_them(tmp_path: Path) -> None:
+    """Fails if rows, whose words or numbers an error takes away, are not asked."""
+    source = tmp_path / "notebooks/source/07_toy.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("# %% [markdown]\n# Half of eight is {{half(8)}}.\n\n# %%\nx = half(8)\n")
+    file = "notebooks/source/07_toy.py"
+    words = default_checks(tmp_path, file, "is {{half(8)}}")
+    assert [check.partition("::")[2] for check in words] == [
+        "test_every_number_in_words_is_bound[07_toy]",
+        "test_the_sentence_stands_there_once[7]",
+        "test_the_number_is_shown[7]",
+        "test_the_exercises_still_say_what_is_tried_here[7]",
+    ]
+    assert default_checks(tmp_path, file, "x = half") == ("notebooks/07_toy.ipynb",)
+    for check in words:
+        file, _, name = check.partition("::")
+        assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
 def test_the_parts_are_the_whole(project: Path) -> None:
     every = mutants.choose(project, [])
     parts = [mutants.part(f"{number}/2").taken(every) for number in (1, 2)]
@@ -328,7 +359,10 @@ def test_only_findings_count_as_caught(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     (tmp_path / "test_kinds.py").write_text(
         """
+import math
+
 import pytest
+from hypothesis import given, strategies as st
 from l2lib.claims import claim
 
 def test_claim():
@@ -345,7 +379,14 @@ def test_group():
     raise ExceptionGroup("two", [AssertionError("a"), AssertionError("b")])
 
 def test_mixed_group():
-    raise ExceptionGroup("two", [AssertionError("a"), TypeError("b")])
+    raise ExceptionGroup("two", [TypeError("b"), AssertionError("a")])
+
+def test_group_of_errors():
+    raise ExceptionGroup("two", [TypeError("a"), ExceptionGroup("one", [KeyError("b")])])
+
+@given(st.floats(-1, 1))
+def test_two_distinct_failures(x):
+    assert math.sqrt(x) < 0.5
 
 def test_type():
     len(1)
@@ -370,11 +411,16 @@ def test_passes():
         "test_assertion": Kind.ASSERTION,
         "test_not_raised": Kind.ASSERTION,
         "test_group": Kind.ASSERTION,
-        "test_mixed_group": Kind.ERROR,
+        "test_mixed_group": Kind.ASSERTION,
+        "test_group_of_errors": Kind.ERROR,
+        "test_two_distinct_failures": Kind.ASSERTION,
         "test_type": Kind.ERROR,
         "test_setup": Kind.ERROR,
     }
     first = Mutant("a", "b", "c", "d", ("e",))
     claimed = next(failure for failure in failures if failure.kind is Kind.CLAIM)
+    both = next(failure for failure in failures if "distinct" in failure.where)
+    assert "2 distinct failures" in both.message
+    assert judge(first, [both], 1.0).state is State.CAUGHT
     assert judge(first, [claimed], 1.0).by == "test_kinds.py::test_claim claim S3-01"
     assert judge(first, [Failure("t", Kind.ERROR, "TypeError: no")], 1.0).state is State.BROKEN

@@ -357,7 +357,8 @@ def spread(values):
 
 sizes, fans = fan_in * fan_out, fan_in + fan_out
 square = {name: norms[name][..., -1] / sizes for name in norms}
-print("mean square under the sum, × (n_in + n_out):", (square["sum"].mean(0) * fans).round(2))
+told = (square["sum"].mean(0) * fans).round(2)
+print("mean square under the sum, × (n_in + n_out):", told)
 
 # %%
 predicted = (fans / sizes).max() / (fans / sizes).min()  # by (5.4)

@@ -1002,7 +1002,8 @@ def draw_results(ax):
     shades = [figures.BLUE, figures.GREY, *[figures.ORANGE] * 4, figures.GREY]
     for i, (name, row) in enumerate(zip(names, results, strict=True)):
         ax.plot(row, [-i] * len(row), "o", ms=4, color=shades[i], alpha=0.5, label=name)
-        ax.plot([row.mean()] * 2, [-i - 0.3, -i + 0.3], color=shades[i], lw=2.5)
+        ax.plot([row.mean()] * 2, [-i - 0.3, -i + 0.3], color=shades[i], lw=2.5,
+                label=f"_bar of {name}")
     for name, mean in zip(names, results[:2].mean(1), strict=False):
         ax.axvline(mean, color="black", lw=0.7, ls=":", label=f"_mean of {name}")
     ax.set_yticks(-np.arange(7), names)

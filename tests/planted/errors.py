@@ -13,6 +13,7 @@ LIST = "tests/planted/errors.toml"
 WORDS = (
     "tests/test_words.py::test_every_number_in_words_is_bound[{}]",
     "tests/test_directions.py::test_the_sentence_stands_there_once[{}]",
+    "tests/test_directions.py::test_the_number_is_shown[{}]",
     "tests/test_exercises.py::test_the_exercises_still_say_what_is_tried_here[{}]",
 )
 
@@ -112,7 +113,7 @@ def is_in_words(source: Path, text: str) -> bool:
 
 
 def default_checks(root: Path, file: str, find: str) -> tuple[str, ...]:
-    """A module's unit test, or that of its folder; of a chapter's words and code what holds them."""
+    """A module's unit tests, or those of its folder; of a chapter's words and code what holds them."""
     path = Path(file)
     if path.parent.name == "source":
         in_words = is_in_words(root / file, find)
@@ -120,8 +121,14 @@ def default_checks(root: Path, file: str, find: str) -> tuple[str, ...]:
             number = int(path.stem[:2])
             return (WORDS[0].format(path.stem), *(check.format(number) for check in WORDS[1:]))
         return (f"notebooks/{path.stem}.ipynb",)
-    tests = [f"tests/test_{name}.py" for name in (path.stem, path.parent.name)]
-    return tuple(test for test in tests if (root / test).exists())[:1]
+    return tuple(unit_tests(root, path.stem) or unit_tests(root, path.parent.name))
+
+
+def unit_tests(root: Path, name: str) -> list[str]:
+    """The tests that a module's name stands for, its own first: the first that fails ends a trial."""
+    found = sorted((root / "tests").glob(f"test_{name}_*.py"))
+    own = [path for path in [root / f"tests/test_{name}.py"] if path.is_file()]
+    return [f"tests/{path.name}" for path in own + found]
 
 
 def problems_of(root: Path, mutant: Mutant) -> list[str]:

@@ -128,10 +128,14 @@ def describe(where: str, error: BaseException) -> Failure:
 
 
 def _kind(error: BaseException) -> Kind:
-    """What an exception is a sign of (HeldOutError: a test that would be none); a group of them of what all are, else of an error."""
+    """What an exception is a sign of (HeldOutError: a test that would be none).
+
+    Hypothesis raises a group where several examples fail, each in its own way: one of them for which
+    something does not hold is enough, whatever breaks for the others.
+    """
     if isinstance(error, BaseExceptionGroup):
         kinds = {_kind(inner) for inner in error.exceptions}
-        return kinds.pop() if len(kinds) == 1 else Kind.ERROR
+        return next((kind for kind in (Kind.CLAIM, Kind.ASSERTION) if kind in kinds), Kind.ERROR)
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ClaimError" in names:
         return Kind.CLAIM

@@ -405,24 +405,30 @@ class Large(Run):
 
 
 @cache
-def large(lam: float) -> Large:
-    """700 AdamW steps without momentum, β₂ = 0.99, η = 0.01, of a network whose first layer starts four times as large."""
+def large(lam: float, beta1: float = 0.0, beta2: float = 0.99) -> Large:
+    """700 AdamW steps, η = 0.01, without momentum unless β₁ says so, of a network whose first layer starts four times as large."""
     draws = torch.Generator().manual_seed(0)
     pixels, labels = images()
     ws = drawn_weights(draws)
     ws[0] = 4 * ws[0]
-    v, squares, moved = [0 * w for w in ws], [np.array([sizes(ws)])], []
+    m, v = [0 * w for w in ws], [0 * w for w in ws]
+    squares, moved = [np.array([sizes(ws)])], []
     for t in range(1, 701):
         rows = torch.randint(1797, (64,), generator=draws).numpy()
         found = []
         for k, g in enumerate(slopes(ws, pixels[rows], labels[rows])):
-            v[k] = 0.99 * v[k] + 0.01 * g * g
-            delta = -0.01 * g / (np.sqrt(v[k] / (1 - 0.99**t)) + 1e-8)
+            m[k], v[k] = beta1 * m[k] + (1 - beta1) * g, beta2 * v[k] + (1 - beta2) * g * g
+            delta = -0.01 * m[k] / (1 - beta1**t) / (np.sqrt(v[k] / (1 - beta2**t)) + 1e-8)
             found.append((np.vdot(delta, delta) / g.size, np.vdot(ws[k], delta) / g.size))
             ws[k] = ws[k] - 0.01 * lam * ws[k] + delta
         squares.append(np.array([sizes(ws)]))
         moved.append(np.array(found).T)
     return Large(squares, moved, ws)
+
+
+def with_usual_betas(lam: float) -> float:
+    """The largest RMS over the smallest after 700 steps with β = (0.9, 0.999)."""
+    return spread(float(large(lam, 0.9, 0.999).rms(layer)[-1, 0]) for layer in range(3))
 
 
 def step_rms(layer: int) -> float:

@@ -15,6 +15,8 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
+from tests.twice.contours import off_map as off_map
+
 Array = NDArray[Any]
 Start = Literal["wide", "zero", "small"]
 What = Literal["weights", "predictions"]

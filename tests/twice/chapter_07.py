@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from tests.twice.contours import off_map as off_map
+
 Array = NDArray[Any]
 NORMS = (None, "batch", "layer", "weight")
 LAMS = (0.0, 0.3, 1.0, 3.0, 0.1)

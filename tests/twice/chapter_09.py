@@ -13,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from tests.twice import nets
+from tests.twice.contours import off_map as off_map
 
 Array = NDArray[Any]
 
@@ -361,22 +362,41 @@ def periods(layer: int) -> float:
     return 240 * 1.5 * (0.005**2 * (960, 240)[layer]) / corners("Adam + L2")[2][layer] ** 2
 
 
-def best_slopes(name: str, losses: Array, degree: int = 3) -> tuple[list[float], list[float]]:
-    """Of each seed the slope whose best polynomial leaves least of its map, and the squares that it leaves."""
+ALL = np.arange(5)
+
+
+def best_slopes(
+    name: str, losses: Array, degree: int = 3, kept: tuple[Array, Array] = (ALL, ALL)
+) -> tuple[list[float], list[float]]:
+    """Of each seed the slope whose best polynomial leaves least of its map, of some η and λ, and the squares that it leaves."""
     low, high, weak, strong = GRID[name]
     x, z = np.linspace(np.log(low), np.log(high), 5), np.linspace(np.log(weak), np.log(strong), 5)
+    x, z, losses = x[kept[0]], z[kept[1]], losses[:, kept[0]][:, :, kept[1]]
     tried = [-1 + k / 50 for k in range(301)]
     u = np.array([np.add.outer(s * x, z).ravel() for s in tried])
     u = 2 * (u - u.min(1, keepdims=True)) / np.ptp(u, axis=1)[:, None] - 1
     basis = np.polynomial.chebyshev.chebvander(u, degree)
-    left = np.eye(25) - basis @ np.linalg.pinv(basis)
+    left = np.eye(x.size * z.size) - basis @ np.linalg.pinv(basis)
     slopes, rest = [], []
-    for values in losses.reshape(len(losses), 25):
+    for values in losses.reshape(len(losses), -1):
         squares = [float(each @ each) for each in left @ values]
         best = min(range(301), key=squares.__getitem__)
         slopes.append(-tried[best])
         rest.append(squares[best])
     return slopes, rest
+
+
+def largest_change(maps: dict[str, Array]) -> float:
+    """The furthest a mean slope moves by degree 1, 2, 4 or 5, or without an outer row of η or λ."""
+    found = []
+    for name, losses in maps.items():
+        usual = mean(best_slopes(name, losses)[0])
+        others = [best_slopes(name, losses, degree)[0] for degree in (1, 2, 4, 5)]
+        for row, column in ((0, None), (4, None), (None, 0), (None, 4)):
+            kept = [np.array([k for k in range(5) if k != out]) for out in (row, column)]
+            others.append(best_slopes(name, losses, kept=(kept[0], kept[1]))[0])
+        found += [max(mean(own) - usual, usual - mean(own)) for own in others]
+    return max(found)
 
 
 def better(name: str, losses: Array) -> int:
