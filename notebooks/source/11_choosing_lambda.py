@@ -357,7 +357,7 @@ weak = np.corrcoef(*np.log([[each[name] for name in vision] for each in (epochs,
 #
 # SGD has a small λ but a large η; the product, with momentum counted, is about Adam's. So $\lambda = 10^{-4}$ under SGD and 0.05 under Adam both have $N$ = {{min(alike):.0f}} to {{max(alike):.0f}}.
 #
-# **Over all recipes λ spreads {{wide["λ", len(published)]:,.0f}}-fold, $N$ {{wide["N", len(published)]:.0f}}-fold. Over Adam's alone λ spreads only {{wide["λ", len(with_adam)]:.0f}}-fold, $N$ still {{wide["N", len(published)]:.0f}}-fold.** (Our chapter 9 and fine-tuning are left out.) So $N$ explains why SGD's λ is small, and no more: it says how much of the start a run forgets, but not how much it should forget. (Chapter 9 takes λ = {{lams["our chapter 9"]:.0f}} so that its {{len(scratch["our chapter 9"][2])}} steps reach the equilibrium; that makes $N = {{counts["our chapter 9"]:.0f}}$.)
+# **Over Adam's alone λ spreads only {{wide["λ", len(with_adam)]:.0f}}-fold, $N$ still {{wide["N", len(published)]:.0f}}-fold.** So $N$ explains why SGD's λ is small, and no more: it says how much of the start a run forgets, but not how much it should forget. (Chapter 9 takes λ = {{lams["our chapter 9"]:.0f}} so that its {{len(scratch["our chapter 9"][2])}} steps reach the equilibrium; that makes $N = {{counts["our chapter 9"]:.0f}}$.)
 
 # %% tags=["hide-input"]
 claim("11-span", "Of the published recipes that train from scratch OLMo 2 1B has the largest N, "
@@ -387,13 +387,13 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # **λ = N/S: the forgetting that you want, divided by the sum of your learning rates.** For example, {{below: cifar_passes}} *passes* (epochs) of a new ResNet over CIFAR are 11,730 steps of SGD with μ = 0.9, under a cosine from η = 0.1. Steps × mean η, divided by $1-\mu$, is $S = 11{,}730\cdot0.05/0.1 = 5{,}865$. The table below says $N = 4$, so λ = {{4 / cifar:.4f}}. In four steps:
 #
 # 1. **Add up the learning rates.** $S$ is the sum of η over all steps. If η is constant, it is steps × peak. Under a cosine or a line to zero it is about half of that. Under SGD with momentum μ divide it by $1-\mu$.
-# 2. **Look up $N$** in the table, and compute $\lambda = N/S$. If peak η times λ exceeds *the limit*, take the $N$ at which it is the limit. Under AdamW this is {{below: most_peak}}, as beyond it a step erases too much of a weight for the theory of §11.3. Under SGD it is the smaller of ${{below: most_peak}}\,(1-\mu)$ and $(1-\sqrt\mu)^2$; beyond the second, decay by itself makes weights swing (chapter 2).
+# 2. **Look up $N$** in the table, and compute $\lambda = N/S$. If peak η times λ exceeds *the limit*, take the $N$ at which it is the limit. Under AdamW this is {{below: most_peak}}: beyond it the theory of §11.3 no longer holds. Under SGD it is the smaller of ${{below: most_peak}}\,(1-\mu)$ and $(1-\sqrt\mu)^2$; beyond the second, decay by itself makes weights swing (chapter 2).
 # 3. **Let only *matrices* decay:** tensors with two axes or more (chapter 6).
 # 4. **Name the *fallback*,** the λ to beat. If earlier runs had the same model, data, η and length, it is their λ, even if that was the default. If they differ in one thing, carry their λ over by §11.5. Without such runs it is the row's $N$ divided by $S$.
 #
 # **With one run:** If you must not lose, type the fallback. If the run may be a trial, type the row's $N$ and keep the better of the two. Your η is probably not the best one, and there decay usually helped (§11.7).
 #
-# A λ far above the usual 0.1 can be right: {{below: cifar_passes}} passes over 20,000 rows of a table, in {{below: short_steps:,}} steps of AdamW under a cosine from 0.001, have $S = {{below: short_s:.3f}}$, so $N = 4$ of the last row needs λ = {{below: 4 / short_s:.1f}}.
+# A λ far above the usual 0.1 can be right: {{below: short_steps:,}} steps of AdamW under a cosine from 0.001 have $S = {{below: short_s:.3f}}$, so the $N = 4$ of the last row needs λ = {{below: 4 / short_s:.1f}}.
 #
 # **Take the first row that fits. Its bold number is *the row's $N$*;** the others are for a search.
 #
@@ -411,7 +411,7 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 #
 # Near the border of two rows take the smaller of their $N$, as too large a λ can cost more. If η stays constant to the end, take a quarter of the row's $N$: it averages over about the same stretch of the run (§11.3).
 #
-# The images were classified, but for MAE. The row of about 10 to under {{below: few_of_images}} passes rests on **SGD** alone; the last two rest on **AdamW** alone, without augmentation or dropout. For other optimisers all rows are a guess. *Lion*, in its usual form, decays as AdamW does: λ = $N/S$, with Lion's own η. *Muon* does so, too; the tensors that AdamW trains beside it have their own $S$ and λ.
+# The images were classified, but for MAE. The row of about 10 to under {{below: few_of_images}} passes rests on **SGD** alone; the last two rest on **AdamW** alone, without augmentation or dropout. For other optimisers all rows are a guess.
 #
 # The steps in code:
 #
@@ -441,13 +441,13 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # If the run is too large to repeat, take both steps with a *proxy* (fold below).
 #
 # <details>
-# <summary>How many seeds for η? When is a gain clear? The proxy; fine-tuning and LoRA</summary>
+# <summary>How many seeds for η? When is a gain clear? The proxy; Lion and Muon; LoRA</summary>
 #
 # Of our small runs, {{below: len(kinds_of)}} kinds were trained at several η with five seeds. A single seed has its lowest loss at the same η as all five in {{below: one_finds[0]}} of {{below: 5 * len(kinds_of)}} cases, but its fewest errors only in {{below: one_finds[1]}}. The mean of three seeds has its fewest errors there in {{below: three_find[1]}} of {{below: 10 * len(kinds_of)}}.
 #
 # For each seed, take the fallback's loss minus that of the $N$ you try; this is its gain. The mean gain must be larger than ${{bars[3]:.1f}}\,s$ with three seeds, ${{bars[4]:.1f}}\,s$ with four, ${{bars[5]:.2f}}\,s$ with five, where $s$ is the standard deviation of the gains. Even if no $N$ helps, chance makes the best of three tries look clear in {{below: 100 * by_chance:.0f}} % of cases (three seeds). This is why you test it once, on new data, before you claim a gain.
 #
-# A parameter group with an η of its own has its own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
+# A parameter group with an η of its own has its own $S$ and λ. *Lion*, in its usual form, decays as AdamW does: λ = $N/S$, with Lion's own η. *Muon* does so, too; the tensors that AdamW trains beside it have their own $S$ and λ. A proxy is a smaller model with as many passes, or in one-pass language with as many tokens per weight. Carry over its $N$, not its λ. For language in one pass others have tested this (Bergsma et al., 2025b); the rest is a guess.
 #
 # Fine-tuning wants to keep the start (but not that of a new head: give it a group of its own, with the $N$ of its row); $N = 1$ would leave {{100 * np.exp(-1):.0f}} % of it. Under LoRA decay pulls back to the *pretrained* weights ([chapter 4](04_other_penalties.ipynb)), so make two runs, with the λ of the first row and with $0.2/S$, and take the better one. We did not test this.
 #
@@ -978,7 +978,7 @@ by_error = [interval(100 * (run["error"][:, 4] - run["error"][:, 0])) for run in
 # %% [markdown]
 # By loss, the best $N$ changes, and so does the best λ. By error (not drawn) every $N$ below 16 is within {{flat:.1f}} points of λ = 0.
 #
-# Figure 11.6 has the *slope* that we measured at four η: the power $p$ in best λ ∝ steps$^p$. If twice the steps want half the λ, the slope is −1, which is *keep N*. If λ stays, the slope is 0, which is *keep λ*.
+# Figure 11.6 has the *slope* at four η: the power $p$ in best λ ∝ steps$^p$. Here −1 is *keep N*, and 0 is *keep λ*.
 
 # %% tags=["hide-input"]
 none_at = (None, 0.01)  # with more passes: in the shortest run at this η λ = 0 is best
@@ -1286,7 +1286,7 @@ figures.show(fig, "The RMS ratio of the first and of the last matrix over 400 st
              "the norms cannot follow. The axes differ.")
 
 # %% [markdown]
-# **Read the RMS ratio only while η is (nearly) constant.** As η falls, $\sqrt{\eta/2\lambda}$ falls with it, but decay shrinks a norm only by the fraction ηλ in a step. So near the end of a cosine the norm lags behind, the ratio runs away (Figure 11.7, right), and the audit says *falling*, though nothing is wrong.
+# **Read the RMS ratio only while η is (nearly) constant.** As η falls, $\sqrt{\eta/2\lambda}$ falls with it, but decay shrinks a norm only by the fraction ηλ in a step. So near the end of a cosine the ratio runs away (Figure 11.7, right), and the audit says *falling*, though nothing is wrong.
 #
 # What do you do about each verdict?
 #
@@ -1634,7 +1634,7 @@ of_bold = interval(on_validation[:, 3] - on_validation[:, 0])  # the row's N aga
 # %% [markdown]
 # **Digits** (left). λ = 0 has {{none.mean:.3f}} ± {{none.half:.3f}} less loss than the default, which is no clear gain. $N = 4$ is far worse. Here the row's $N = 1$ is clearly worse, too: by {{of_bold.mean:.2f}} ± {{of_bold.half:.2f}}. By error it is the best, but not clearly ({{of_errors[3]:.1f}} % wrong, the default {{of_errors[0]:.1f}} %). By loss we type λ = 0, and claim nothing.
 #
-# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss, and the tries on both sides of it have more. We type it, and as its gain is clear we may say that it is better. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter. A better η would gain more: the row's $N$ gained {{on_text.mean:.3f}} of validation loss; doubling η at that $N$ gained another {{slower.mean:.2f}}.
+# **Sonnets** (right). $N = {{text_n[chosen_text - 1]:.1f}}$ has the lowest loss, and the tries on both sides of it have more. We type it, and as its gain is clear we may say that it is better. On the test it has {{gain.mean:.3f}} ± {{gain.half:.3f}} less loss per letter.
 
 
 
@@ -1740,7 +1740,7 @@ for name, some, pace in zip(groups_of, in_three, (1.5, 1.2, 1.2), strict=True):
     ticks |= dict(zip(at, [called[k] for k in order], strict=True)) if name == groups_of[0] else \
         {at.mean(): f"{len(order)} settings,\n{name}"}
     for k, place in zip(order, at, strict=True):  # name what lies far out, or left of zero
-        if name != groups_of[0] and (k == order[0] or all_clear[k] and of_means[k] < 0):
+        if name == groups_of[1] and (k == order[0] or (all_clear[k] and of_means[k] < 0)):
             left = of_means[k] < 0
             ax.text(0.03 if left else marks.low[k] - 0.02, place,
                     f"{called[k]}, η = {runs_stored[k, 0]:g}", fontsize=9, va="center",
@@ -1778,9 +1778,8 @@ figures.show(fig, "A dot with its interval for each setting: loss at λ = 0 minu
              f"N, in three groups. At the best η tried, {told[0]}. At an η too small, {told[1]}. "
              f"At an η too large, {told[2]}.", number="11.9",
              caption="Each dot is one setting of data, length and η: the mean of five seeds, with "
-             "its 95-percent interval. Of the other settings those are named that are at the top of "
-             f"their group, or where λ = 0 is clearly better ({len(for_none)}, all with too small "
-             f"an η). Of {len(all_clear)} intervals about {0.05 * len(all_clear):.0f} would look "
+             "its 95-percent interval. Of the settings with too small an η the top one is named, "
+             f"and the {len(for_none)} where λ = 0 is clearly better. Of {len(all_clear)} intervals about {0.05 * len(all_clear):.0f} would look "
              "clear by chance alone.")
 
 # %% tags=["hide-input"]
@@ -1792,12 +1791,12 @@ small_default = (of_default < np.array([1, 4])[bold_at - 3] / 2).sum()
 assert of_ten.min() > 0, "fewer errors in all"
 
 # %% [markdown]
-# - **At the best η tried it is nearly a tie by loss.** The row's $N$ had the lower loss in {{won[0]}} of {{len(saved[0])}} settings, clearly in {{sure[0]}}; λ = 0 was clearly lower in {{worse[0]}}. On average the row's $N$ gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{of_ten.min():.1f}} to {{of_ten.max():.1f}} points.
+# - **At the best η tried it is nearly a tie by loss.** The row's $N$ was lower in {{won[0]}} of {{len(saved[0])}} settings, clearly in {{sure[0]}}; λ = 0 was clearly lower in {{worse[0]}}. On average the row's $N$ gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{of_ten.min():.1f}} to {{of_ten.max():.1f}} points.
 # - **At another η the row's $N$ usually had less loss,** in {{won[1] + won[2]}} of {{len(saved[1]) + len(saved[2])}} settings: clearly in {{sure[1] + sure[2]}}. λ = 0 was clearly lower in {{worse[1] + worse[2]}}. On average the row's $N$ gained {{np.concatenate(saved[1:]).mean():.2f}}.
 #
-# So without earlier runs type the row's $N$, as your η is probably not the best one.
+# So without earlier runs type the row's $N$.
 #
-# **Which rule gains more?** In each stored setting we chose among the $N$ of the row by three of the five seeds, and looked at the two left out. Compared with the row's $N$, the $N$ of the lowest mean loss gained {{by_rule["best"][0]:.3f}} at the best η tried and {{by_rule["all"][0]:.3f}} over all settings; it lost in {{100 * by_rule["best"][2]:.0f}} and {{100 * by_rule["all"][2]:.0f}} % of the choices. Taken only where its gain was clear, it gained {{by_rule["best"][1]:.3f}} and {{by_rule["all"][1]:.3f}}. **So the lowest mean decides what you type; a clear gain decides what you may claim.** (These settings also chose the last two rows.)
+# **Which rule gains more?** We chose among the $N$ of the row by three of the five seeds, and looked at the two left out. At the best η tried the $N$ of the lowest mean loss gained {{by_rule["best"][0]:.3f}} over the row's $N$, but lost in {{100 * by_rule["best"][2]:.0f}} % of the choices; over all stored settings it gained {{by_rule["all"][0]:.3f}}, and lost in {{100 * by_rule["all"][2]:.0f}} %. Taken only where its gain was clear, it gained {{by_rule["best"][1]:.3f}} and {{by_rule["all"][1]:.3f}}. **So the lowest mean decides what you type; a clear gain decides what you may claim.** (These settings also chose the last two rows.)
 #
 # <details>
 # <summary>Limits: how far the row's N was from the best</summary>
@@ -1921,6 +1920,9 @@ assert ten[0].mean > bars[3] * decided_s, "the recipe's words for it"
 # With fewer than {{many_passes}} passes all $N$ up to 1 ended within {{upto_one:.2f}} of the lowest loss; one at $N = 4$ was {{up(costs[5, 2]):.2f}} above. Over the ten runs $N = 4$ ended {{of_tens[0]:.3f}} above the lowest on average, λ = 0 {{of_tens[2]:.3f}}, and the row's $N$ {{of_tens[1]:.3f}}. So for few passes the row's $N$ is 1. With {{many_passes}} passes or more all $N$ up to 4 ended within {{upto_four:.2f}}; one at $N = {{grid[5]:.0f}}$ was {{up(of_long[:, 5].max()):.2f}} above.
 
 # %% tags=["hide-input"]
+claim("11-rule", "On the seeds left out, at the best η tried, the N of the lowest mean loss gains "
+      f"{{:.3f}} over the row's N; taken only if its gain is clear, {by_rule['best'][1]:.3f}",
+      measured=by_rule["best"][0], above=by_rule["best"][1])
 claim("11-nothing", "At the best η tried N = ¼, N = 1 and λ = 0 end "
       "within {:.3f} of the lowest loss, in the five runs of signals and on the digits of §11.7; "
       f"there N = 4 ends {costs[5, 2]:.2f} above it",
@@ -1998,13 +2000,18 @@ claim("11-search", "The search tries six cells, η at N = 1 and then N at that �
       measured=by_rate[best_rate, best_column] - by_rate.min(), below=0.05)
 
 # %% [markdown]
-# Can λ make up for a wrong η? By loss, only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
-#
 # **So settle η at the row's $N$, by your own measure, then $N$ at that η.** At $N = 1$ step 5 settles on η = {{rates[best_rate]}} by loss, on {{rates[wrong.mean(1)[:, 1].argmin()]}} by error.
+#
+# <details>
+# <summary>Can λ make up for a wrong η?</summary>
+#
+# By loss, only in part. With η too large (top row) the loss falls along the row from {{by_rate[3, 0]:.2f}} to {{by_rate[3].min():.2f}}, but with η too small (bottom row) only from {{by_rate[0, 0]:.2f}} to {{by_rate[0].min():.2f}}.
+#
+# </details>
 #
 # ## 11.8 In practice: a page to tear out
 #
-# Figure 11.12 is the recipe as a tree, with its words above it.
+# Figure 11.12 is the recipe as a tree.
 
 
 # %% tags=["hide-input"]
@@ -2023,7 +2030,7 @@ boxes = {
     "rate": (0, 7, "3  is η settled?", figures.GREY),
     "settle": (1, 7, "move η by factors of\n3, at the row's N", figures.ORANGE),
     "few": (0, 6, f"4  can you afford\n{fewest_runs} to {most_runs} more runs?", figures.GREY),
-    "less": (1, 6, "one seed each: type\nthe lowest", figures.BLUE),
+    "less": (1, 6, "one seed each: type the\nlowest, claim nothing", figures.BLUE),
     "try": (0, 5, "5  run the N of your row\nand the fallback", figures.ORANGE),
     "end": (0, 4, "6  is the best an N > 0\nat an end of your row?", figures.GREY),
     "more": (1, 4, "go on × 4 or ÷ 4,\nas far as the limits", figures.ORANGE),
@@ -2077,9 +2084,14 @@ for row, turn_at in ((7, 6.4), (4, 4.5), (4, 3.4)):  # back to the left: on, aga
 ax.text(2.9, 3.43, "limit reached", fontsize=9.5, ha="center", va="bottom")
 top = ("S: the sum of all η (SGD: ÷ (1 − μ)).   λ = N/S.\n"
        "fallback: the λ of earlier runs like yours;\nwithout them the row's N ÷ S.\n"
-       f"limits: N ≥ {least_n}; peak ηλ ≤ {most_peak} (SGD: and\n≤ (1 − √μ)², {most_peak} (1 − μ))")
-end = ("row's N: fine-tuning 0.05 at most; language ½√k;\nimages 4, 8, 16 (longest runs, AdamW: 8);\n"
-       f"anything else 1, from {many_passes} passes on 4")
+       f"limits: N ≥ {least_n}; peak ηλ ≤ {most_peak}; under SGD\n"
+       f"peak ηλ ≤ {most_peak} (1 − μ) and ≤ (1 − √μ)²")
+end = (f"row's N: fine-tuning {least_n} at most; language ½√k;\n"
+       f"≥ 50,000 images {rows['images'][1]}, from {few_of_images} passes "
+       f"{rows['images, between'][1]}, "
+       f"from {round(long_images, -1):.0f} {rows['images, long'][1]}\n(AdamW "
+       f"{rows['images, long, Adam'][1]}); else {rows['few passes'][1]}, from {many_passes} passes "
+       f"{rows['more passes'][1]}")
 for words, y_at in ((top, 10.15), (end, 0.1)):
     ax.text(0.05, y_at, words, fontsize=9.5, va="center", linespacing=1.35,
             bbox={"fc": "#f4f4f4", "ec": figures.GREY, "lw": 0.6, "boxstyle": "round,pad=0.4"})
@@ -2216,7 +2228,7 @@ figures.show(fig, "Four panels over 600 steps. Norm of the gradient while η fal
 # | The loss dips after η drops, then rises (bottom left). | End with η at zero, or let λ fall with η. |
 # | An embedding keeps growing (bottom right). | Often nothing: here its loss ended lower than with decay. If it should go on learning, let it decay. |
 #
-# In these small examples no decay at all often ends lowest: they show what you may see, not which λ is good.
+# These examples show what you may see, not which λ is good.
 #
 # <details>
 # <summary>Why each happens</summary>
