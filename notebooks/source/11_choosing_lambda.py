@@ -2,7 +2,7 @@
 # # 11 Choosing λ
 #
 # You have a model, a learning rate, a number of steps, and a setting called `weight_decay`. Which number do you type?
-# **In our small runs, at a good learning rate, too small a λ raised the loss by at most {{below: up(too_small.max()):.2f}}, and too large a λ ($N = 16$) by up to {{below: up(of_long[:, 5].max()):.2f}}.** By the end you can choose λ, carry it over to another run, and audit your own model.
+# **In our small runs, at a good learning rate, too small a λ raised the loss by at most {{below: up(too_small.max()):.2f}}, and too large a λ ($N = {{below: grid[5]:.0f}}$) by up to {{below: up(of_long[:, 5].max()):.2f}}.** By the end you can choose λ, carry it over to another run, and audit your own model.
 #
 # *In a hurry? §11.2 gives you a λ. Reading time an hour; the code runs in about 20 seconds.*
 
@@ -428,8 +428,6 @@ assert gaps.max() < 0.001, "an area of Figure 11.1 is not the sum of its η"
 # optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": lam},
 #                                {"params": rest, "weight_decay": 0.0}], lr=peak)
 # ```
-#
-# **How good is the row's $N$?** At the best η tried it is nearly a tie with λ = 0 by loss; at another it is usually better (§11.7).
 #
 # ### With more runs
 #
@@ -1052,12 +1050,14 @@ better = stored[3][..., [0, 3], :].mean(1) - stored[3][..., [4], :].mean(1)
 # %% [markdown]
 # ### Where the choice matters
 #
-# **By loss, at η = {{good_eta}} little is at stake up to $N = 4$.** In all five runs $N = 4$ was a little better than λ = 0 (by {{four[0].mean:.2f}} on average) and than $N = 1$, but we picked it after seeing them. A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
+# **By loss, at η = {{good_eta}} little is at stake up to $N = 4$.** A larger $N$ can cost more: with {{pool:,}} signals, at the best η tried, $N = 16$ has {{loss_of_16.mean:.2f}} more loss than $N = 4$.
 #
 # **Choose by the measure you will use.** Averaged over the runs of Figure 11.5, $N = 16$ has less loss than λ = 0, yet more errors.
 #
 # <details>
 # <summary>How much is at stake at other η, how a best λ was found, and what others find</summary>
+#
+# In all five runs $N = 4$ was a little better than λ = 0 (by {{four[0].mean:.2f}} on average) and than $N = 1$, but we picked it after seeing them.
 #
 # **At an η that is too large more is at stake.** In six runs of signals the best $N$ saved {{at_good.min():.2f}} to {{at_good.max():.2f}} against λ = 0 at η = {{good_eta}}, but {{at_large.min():.2f}} to {{at_large.max():.2f}} at {{3 * good_eta:.2f}}, which is too large. At a smaller η the best $N$ saved between nothing and {{at_small.max():.2f}}.
 #
@@ -1659,7 +1659,7 @@ claim("11-rate", "In this run a better η gains more: with twice the η, at the 
 # %% [markdown]
 # ### The row's N, λ = 0, or the default?
 #
-# Two examples prove little. So we stored {{len(runs_stored)}} *settings* of data, length and η, each with five seeds; the digits above are one more. (By them we chose the last two rows, so they are no test.) Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*; the others are *too small* or *too large*. Figure 11.9 shows how much less loss the row's $N$ has than λ = 0. At the best η tried the lowest losses are {{below: of_lows[0]:.1f}} to {{below: of_lows[1]:.1f}} for signals and {{below: of_lows[2]:.1f}} to {{below: of_lows[3]:.1f}} for digits.
+# Two examples prove little. So we stored {{len(runs_stored)}} *settings* of data, length and η, each with five seeds; the digits above are one more. Of the η tried for each data set and length, the one with the lowest loss is the *best η tried*; the others are *too small* or *too large*. Figure 11.9 shows how much less loss the row's $N$ has than λ = 0. At the best η tried the lowest losses are {{below: of_lows[0]:.1f}} to {{below: of_lows[1]:.1f}} for signals and {{below: of_lows[2]:.1f}} to {{below: of_lows[3]:.1f}} for digits.
 
 
 # %% tags=["hide-input"]
@@ -1979,7 +1979,8 @@ ax.set_yticks(np.arange(4) + 0.5, [str(rate) for rate in rates])
 ax.set(xlabel="N", ylabel="peak η")
 cells = figures.drawn(ax)["_loss"].x  # by η and N
 in_frames = min(cells[:, 1].min(), cells[best_rate, :3].min()) == cells.min()
-ax.set_title(f"The six framed cells contain {'' if in_frames else 'nearly '}the lowest loss")
+ax.set_title("The six framed cells contain the lowest loss" if in_frames else
+             "The framed cells find nearly the lowest loss")
 first, (row, column) = cells[:, 1], np.unravel_index(cells.argmin(), cells.shape)
 figures.show(fig, "A table of 16 cells, darker where the held-out loss is higher: four peak rates "
              "η against N = ¼, 1, 4 and 16, with loss and error in each cell. A frame marks the "
