@@ -225,8 +225,8 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"{1 / sizes[2]:.3f}. Below, λ against S, both logarithmic, with slanted lines at N = "
              f"0.05, ¼, 1, 4, 8 and 16, where decay alone leaves {100 * np.exp(-0.05):.0f}, "
              f"{100 * np.exp(-1 / 4):.0f}, "
-             f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f}, 0 and 0 % of the start. Dots, one for "
-             f"each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {lower.y[0]:.5f} "
+             f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f}, 0 and 0 % of the start. "
+             f"Dots, one for each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {lower.y[0]:.5f} "
              f"at {lower.x[0]:,.0f}, most at an N of 1 or more. An arrow goes up from "
              f"the S of an example to the line N = 4 and left to λ = {corner.y[1]:.4f}.",
              number="11.1",
@@ -577,6 +577,8 @@ axes[0].set_ylabel("share of an update\n(density)")
 axes[0].legend(fontsize=9, loc="upper right")
 axes[0].set_title(f"N = ½: {100 * np.exp(-0.5):.0f} % of the start survives")
 axes[1].set_title("N = 8: late updates count most")
+
+# %% tags=["hide-input"]
 curves = [figures.drawn(ax) for ax in axes]
 peak = curves[1]["linear to zero"].x[curves[1]["linear to zero"].y.argmax()]
 ages = [c @ (1 - np.arange(1000) / 1000) / c.sum() for n, shape in ((1, constant), (4, linear))
@@ -1693,7 +1695,7 @@ of_four, of_rows = ([(table[some, :, columns_of[some], 0].mean(1) - lowest_loss[
 
 # %% tags=["hide-input"]
 def on_others(k, count):
-    """The lowest N by so many seeds: its gain over the row's N on the others; whether it is clear."""
+    """The lowest N by so many seeds: what it gains on the others; whether its gain is clear."""
     loss, own, found = table[k, ..., 0], bold_at[k], []
     peak = 2 * grid / (runs_stored[k, 2] + 1)  # ηλ at the first step, for each N
     tried = [c for c in (0, own - 1, own, own + 1) if peak[c] <= 0.1]  # the limit of step 2
@@ -1739,15 +1741,17 @@ for name, some, pace in zip(groups_of, in_three, (1.5, 1.2, 1.2), strict=True):
                 mfc=fill, label=f"_{name}{kind}")
     ticks |= dict(zip(at, [called[k] for k in order], strict=True)) if name == groups_of[0] else \
         {at.mean(): f"{len(order)} settings,\n{name}"}
-    for k, place in zip(order, at, strict=True):  # name what lies far out, or left of zero
-        if name == groups_of[1] and (k == order[0] or (all_clear[k] and of_means[k] < 0)):
-            left = of_means[k] < 0
-            ax.text(0.03 if left else marks.low[k] - 0.02, place,
-                    f"{called[k]}, η = {runs_stored[k, 0]:g}", fontsize=9, va="center",
-                    ha="left" if left else "right")
     top = at[-1] + 2
     ax.axhline(top - 1, color=figures.GREY, lw=0.8) if name != groups_of[2] else None
-    orders.append(order)
+    orders.append((order, at))
+
+# %% tags=["hide-input"]
+for k, place in zip(*orders[1], strict=True):  # name the first, and what is clearly left of zero
+    left = of_means[k] < 0
+    if k == orders[1][0][0] or (all_clear[k] and left):
+        ax.text(0.03 if left else marks.low[k] - 0.02, place,
+                f"{called[k]}, η = {runs_stored[k, 0]:g}", fontsize=9, va="center",
+                ha="left" if left else "right")
 
 # %% tags=["hide-input"]
 ax.set_yticks([*ticks], [*ticks.values()], fontsize=9)
@@ -1759,9 +1763,9 @@ keys = [ax.plot([], [], "o", ms=5, color=color, mfc=fill)[0] for color, fill in 
 ax.legend(keys, ["row's N clearly better", "λ = 0 clearly better", "not clear"], fontsize=9,
           loc="lower right")
 for_none = [f"{called[k]} (η = {runs_stored[k, 0]:g})"  # clearly better with λ = 0
-            for k in orders[1] if all_clear[k] and of_means[k] < 0]
-last = ax.set_title("Best η tried: nearly a tie. Other η: the row's N is\nclearly better more often "
-                    "than clearly worse")
+            for k in orders[1][0] if all_clear[k] and of_means[k] < 0]
+last = ax.set_title("Best η tried: nearly a tie. Other η: the row's N is\nclearly better "
+                    "more often than clearly worse")
 
 # %% tags=["hide-input"]
 seen = figures.drawn(ax)
@@ -1771,8 +1775,8 @@ saved = [np.concatenate(parts) for parts in zip(better, worse_of, unsure, strict
 won, sure, worse = ([len(each) for each in some] for some in (
     [x[x > 0] for x in saved], better, worse_of))
 apart = np.concatenate(saved)
-told = [f"{len(saving)} settings: the row's N is lower in {some}, clearly in {n} and clearly higher "
-        f"in {m}; on average by {saving.mean():.3f}"
+told = [f"{len(saving)} settings: the row's N is lower in {some}, clearly in {n} and clearly "
+        f"higher in {m}; on average by {saving.mean():.3f}"
         for saving, some, n, m in zip(saved, won, sure, worse, strict=True)]
 figures.show(fig, "A dot with its interval for each setting: loss at λ = 0 minus loss at the bold "
              f"N, in three groups. At the best η tried, {told[0]}. At an η too small, {told[1]}. "
@@ -2031,7 +2035,7 @@ boxes = {
     "rate": (0, 7, "3  is η settled?", figures.GREY),
     "settle": (1, 7, "move η by factors of\n3, at the row's N", figures.ORANGE),
     "few": (0, 6, f"4  can you afford\n{fewest_runs} to {most_runs} more runs?", figures.GREY),
-    "less": (1, 6, "one seed each: type the\nlowest, claim nothing", figures.BLUE),
+    "less": (1, 6, "one seed each: type\nthe lowest, claim nothing", figures.BLUE),
     "try": (0, 5, "5  run the N of your row\nand the fallback", figures.ORANGE),
     "end": (0, 4, "6  is the best an N > 0\nat an end of your row?", figures.GREY),
     "more": (1, 4, "go on × 4 or ÷ 4,\nas far as the limits", figures.ORANGE),
@@ -2040,10 +2044,13 @@ boxes = {
     "keep": (1, 2, "claim nothing", figures.BLUE),
     "test": (0, 1, "9  test it once, then say\nthat it is better", figures.BLUE),
 }
+
+# %% tags=["hide-input"]
 ways = [("tune", "leave", "yes"), ("tune", "one", "no"), ("one", "single", "yes"),
         ("one", "rate", "no"), ("rate", "settle", "no"), ("rate", "few", "yes"),
         ("few", "less", "no"), ("few", "try", "yes"), ("try", "end", ""), ("end", "more", "yes"),
-        ("end", "type", "no"), ("type", "gain", ""), ("gain", "keep", "no"), ("gain", "test", "yes")]
+        ("end", "type", "no"), ("type", "gain", ""),
+        ("gain", "keep", "no"), ("gain", "test", "yes")]
 
 # %% tags=["hide-input"]
 def walk(**answers):
@@ -2083,6 +2090,8 @@ for row, turn_at in ((7, 6.4), (4, 4.5), (4, 3.4)):  # back to the left: on, aga
     ax.plot([3.5, 3.5], [row + side * tall, turn_at], color=figures.GREY, lw=1.4)
     ax.annotate("", (middles[0], turn_at), (3.5, turn_at), **arrow)
 ax.text(2.9, 3.43, "limit reached", fontsize=9.5, ha="center", va="bottom")
+
+# %% tags=["hide-input"]
 top = ("S: the sum of all η (SGD: ÷ (1 − μ)).   λ = N/S.\n"
        "fallback: the λ of earlier runs like yours;\nwithout them the row's N ÷ S.\n"
        f"limits: N ≥ {least_n}; peak ηλ ≤ {most_peak}; under SGD\n"
