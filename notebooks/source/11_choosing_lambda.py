@@ -226,7 +226,8 @@ figures.show(fig, "Above, three schedules of 10,000 steps with the peak 0.001, t
              f"0.05, ¼, 1, 4, 8 and 16, where decay alone leaves {100 * np.exp(-0.05):.0f}, "
              f"{100 * np.exp(-1 / 4):.0f}, "
              f"{100 * np.exp(-1):.0f}, {100 * np.exp(-4):.0f}, 0 and 0 % of the start. "
-             f"Dots, one for each recipe, go from λ = {first.y[0]:g} at S = {first.x[0]:.0f} to {lower.y[0]:.5f} "
+             f"Dots, one for each recipe, go from λ = {first.y[0]:g} at S = "
+             f"{first.x[0]:.0f} to {lower.y[0]:.5f} "
              f"at {lower.x[0]:,.0f}, most at an N of 1 or more. An arrow goes up from "
              f"the S of an example to the line N = 4 and left to λ = {corner.y[1]:.4f}.",
              number="11.1",
@@ -1778,12 +1779,14 @@ apart = np.concatenate(saved)
 told = [f"{len(saving)} settings: the row's N is lower in {some}, clearly in {n} and clearly "
         f"higher in {m}; on average by {saving.mean():.3f}"
         for saving, some, n, m in zip(saved, won, sure, worse, strict=True)]
-figures.show(fig, "A dot with its interval for each setting: loss at λ = 0 minus loss at the bold "
-             f"N, in three groups. At the best η tried, {told[0]}. At an η too small, {told[1]}. "
+figures.show(fig, "A dot with its interval for each setting: loss at λ = 0 minus loss at the "
+             f"row's N, in three groups. At the best η tried, {told[0]}. At an η too "
+             f"small, {told[1]}. "
              f"At an η too large, {told[2]}.", number="11.9",
              caption="Each dot is one setting of data, length and η: the mean of five seeds, with "
              "its 95-percent interval. Of the settings with too small an η the top one is named, "
-             f"and the {len(for_none)} where λ = 0 is clearly better. Of {len(all_clear)} intervals about {0.05 * len(all_clear):.0f} would look "
+             f"and the {len(for_none)} where λ = 0 is clearly better. Of {len(all_clear)} "
+             f"intervals about {0.05 * len(all_clear):.0f} would look "
              "clear by chance alone.")
 
 # %% tags=["hide-input"]
