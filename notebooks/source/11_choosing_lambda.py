@@ -577,7 +577,7 @@ for ax, n in zip(axes, (0.5, 8), strict=True):
 axes[0].set_ylabel("share of an update\n(density)")
 axes[0].legend(fontsize=9, loc="upper right")
 axes[0].set_title(f"N = ½: {100 * np.exp(-0.5):.0f} % of the start survives")
-axes[1].set_title("N = 8: late updates count most")
+last = axes[1].set_title("N = 8: late updates count most")
 
 # %% tags=["hide-input"]
 curves = [figures.drawn(ax) for ax in axes]
@@ -2038,7 +2038,7 @@ boxes = {
     "rate": (0, 7, "3  is η settled?", figures.GREY),
     "settle": (1, 7, "move η by factors of\n3, at the row's N", figures.ORANGE),
     "few": (0, 6, f"4  can you afford\n{fewest_runs} to {most_runs} more runs?", figures.GREY),
-    "less": (1, 6, "one seed each: type\nthe lowest, claim nothing", figures.BLUE),
+    "less": (1, 6, "one seed each: type\nthe lowest, no claim", figures.BLUE),
     "try": (0, 5, "5  run the N of your row\nand the fallback", figures.ORANGE),
     "end": (0, 4, "6  is the best an N > 0\nat an end of your row?", figures.GREY),
     "more": (1, 4, "go on × 4 or ÷ 4,\nas far as the limits", figures.ORANGE),
@@ -2092,7 +2092,7 @@ for row, turn_at in ((7, 6.4), (4, 4.5), (4, 3.4)):  # back to the left: on, aga
     side = np.sign(turn_at - row)
     ax.plot([3.5, 3.5], [row + side * tall, turn_at], color=figures.GREY, lw=1.4)
     ax.annotate("", (middles[0], turn_at), (3.5, turn_at), **arrow)
-ax.text(2.9, 3.43, "limit reached", fontsize=9.5, ha="center", va="bottom")
+last = ax.text(2.9, 3.43, "limit reached", fontsize=9.5, ha="center", va="bottom")
 
 # %% tags=["hide-input"]
 top = ("S: the sum of all η (SGD: ÷ (1 − μ)).   λ = N/S.\n"
