@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -239,6 +239,39 @@ def bold(n: int, steps: int) -> int:
     return 4 if steps == 800 or steps * (20 if n == 200 else 25) >= 20 * n else 1
 
 
+def rule(which: Sequence[tuple[float, int, int]], count: int = 3) -> tuple[float, float, float]:
+    """Over settings: what the lowest N by so many seeds gains on the others over the row's N, the same if taken
+    only where its gain is clear, and how often it loses."""
+    gained, taken = [], []
+    for eta, n, steps in which:
+        own = bold(n, steps)
+        losses = {
+            N: run(eta, n, steps)[N][0]
+            for N in (0, own / 4, own, own * 4)
+            if eta * N / (eta * (steps + 1) / 2) <= 0.1
+        }
+        for others in combinations(range(5), 5 - count):
+            seen = [seed for seed in range(5) if seed not in others]
+            best = min(losses, key=lambda N: mean(losses[N][seed] for seed in seen))
+            less_by = [a - b for a, b in zip(losses[own], losses[best], strict=True)]
+            found = [less_by[seed] for seed in seen]
+            gained.append(mean(less_by[seed] for seed in others))
+            taken.append(gained[-1] if count > 1 and mean(found) > half(found) else 0.0)
+    return mean(gained), mean(taken), mean(gain < 0 for gain in gained)
+
+
+def over_ten(N: float | None, digits: Sequence[float]) -> float:
+    """Mean loss above the lowest at the best η tried, with a tenth run; without N that of the row."""
+    found = [above(*one)[bold(*one[1:]) if N is None else N] for one in BEST]
+    return mean([*found, digits[0] - min(digits)])
+
+
+def age(name: str, N: float) -> float:
+    """Mean age of the updates in the average, in runs."""
+    parts = shares(name, N)
+    return sum(part * (1000 - t) / 1000 for t, part in enumerate(parts)) / sum(parts)
+
+
 # ---- the best λ ----------------------------------------------------------------------------------
 def minimum(tried: Sequence[float], losses: Sequence[float]) -> float:
     """log₂ of where a cubic in log₂ of what was tried is lowest within it, from the roots of its slope."""
@@ -435,11 +468,6 @@ def passing(losses: Array) -> float:
     gains = losses[..., :1] - losses[..., 1:]
     best = np.take_along_axis(gains, gains.mean(0).argmax(-1)[None, :, None], -1)[..., 0]
     return float((stats.ttest_1samp(best, 0, alternative="greater").pvalue < 0.025).mean())
-
-
-def power(n: int) -> float:
-    """The probability that the mean of n gains of twice their standard deviation is clear."""
-    return float(stats.nct.sf(stats.t.isf(0.025, n - 1), n - 1, 2 * math.sqrt(n)))
 
 
 # ---- chapter's networks --------------------------------------------------------------------------
