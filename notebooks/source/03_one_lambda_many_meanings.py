@@ -86,7 +86,7 @@ same_number = {name: program(0.1) for name, program in programs.items()}
 
 # %% [markdown]
 # Let $L$ be half the mean squared error, or for a classifier the mean cross-entropy. This
-# book minimises $L+\frac\lambda2\lVert w\rVert^2$. What a program minimises has the same minimum as this sum for some λ.
+# book minimises $L+\frac\lambda2\lVert w\rVert^2$. For some λ this sum has its minimum where the program's objective has its own.
 # We call it *the book's λ* of the number $x$ that you type (Figure 3.1).
 
 # %% tags=["hide-input"]
@@ -215,7 +215,7 @@ claim("03-targets", "with 3 targets and MSELoss, 0.1 means λ = 0.1 · 3/2", equ
 #
 # where δ is the fraction of the weight that a step removes. The decoupled optimisers of PyTorch, Keras, Optax and fastai take $\delta=\eta\lambda$.
 # Under plain SGD the squared penalty gives the same step, with $\delta=\eta\lambda$ ([chapter 2](02_from_penalty_to_weight_decay.ipynb)).
-# With momentum μ the penalty decays about $1/(1-\mu)$ times as fast.
+# With momentum μ a penalty shrinks a weight without gradient about $1/(1-\mu)$ times as fast.
 #
 # <details>
 # <summary>Optional: no other penalty takes the same fraction of every weight vector</summary>
@@ -608,7 +608,7 @@ claim("03-rare", "With rare, one-sided gradients and β₂ = 0.95 a weight rests
 # ## 3.4 How fast does a weight shrink, and where does it rest?
 #
 # Why does noise slow Adam + L2, and move the point where AdamW rests? Assume that the noise is *symmetric* (a draw and its negative are
-# equally likely) and *steady* (its size does not depend on the weight). Symmetry matters because a large $g$ also enlarges $v$ (fold below).
+# equally likely) and *steady* (its size does not depend on the weight). A large $g$ also enlarges $v$, and so shortens its own step. With symmetric noise this happens equally in both directions (fold below).
 # If $v$ hardly changes from step to step, a mean of zero is enough.
 #
 # For weight number $i$ let $\bar g_i$ be the mean
@@ -818,7 +818,7 @@ claim("03-rest", "At nine noise levels Adam + L2 rests at 1/(1 + λ), AdamW wher
                        rest_c.mean(-1) - 1 / (1 + lam * sigmas)]))
 
 # %% [markdown]
-# (3.4) fits from σ = 1 on (Figure 3.6). Below, weights shrink more slowly, since $v$ still holds larger, earlier gradients.
+# (3.4) fits from σ = 1 on (Figure 3.6). For smaller σ weights shrink more slowly than (3.4) says, since $v$ still holds larger, earlier gradients.
 #
 # **With $\lambda_A=\lambda_W\sqrt{v_i}$ a weight shrinks about as fast and rests in the same place under both optimisers: each
 # weight needs a λ of its own.**
@@ -1045,8 +1045,8 @@ assert (high / low > 10).all(), "the √v of a network's weights hardly differ"
 # %% [markdown]
 # Loss and penalty balance, and AdamW's training loss lies between those of the first two λ.
 #
-# Why only a guess? The two optimisers come to different weights, and (3.7) matches a sum, not each weight. In the five networks of Figure 3.7 the gradients $\bar g_i$ correlate
-# with the $-\lambda\sqrt{v_i}\,w_i$ of (3.5) at only {{alike.min():.1f}} to {{alike.max():.1f}}, and the 90th percentile of the $\sqrt{v_i}$ is {{spread_of[0]:.0f}} to {{spread_of[1]:.0f}} times the 10th.
+# Why only a guess? The two optimisers come to different weights, and (3.7) matches a sum, not each weight. (3.5) is about means over many steps. At the one step that we looked at, in the five networks of Figure 3.7, the gradients $\bar g_i$ correlate
+# with the $-\lambda\sqrt{v_i}\,w_i$ of (3.5) at {{alike.min():.1f}} to {{alike.max():.1f}}, and the 90th percentile of the $\sqrt{v_i}$ is {{spread_of[0]:.0f}} to {{spread_of[1]:.0f}} times the 10th.
 
 # %% tags=["hide-input"]
 spared = torch.nn.Parameter(torch.ones(2))  # in a group without decay
@@ -1293,7 +1293,7 @@ claim("03-beta", "At β₂ = 0.999 it is {:.1f} times the smallest", below=2.5,
 
 # %% [markdown]
 # *Where λ matters* (below). With random labels for {{100 * share:.0f}} % of the pictures the test loss is {{told_cn[:, 5].mean():.2f}} without λ.
-# AdamW's best λ, {{lam_w[3]}}, brings it to {{told_n[:, 3].mean():.2f}}, and its translation, the best for Adam + L2, to {{told_cn[:, 3].mean():.2f}}.
+# AdamW's best λ, {{lam_w[3]}}, brings it to {{told_n[:, 3].mean():.2f}}, and its translation, the best for Adam + L2, to {{told_cn[:, 3].mean():.2f}}. At {{lam_w[4]:g}} they differ: {{told_n[:, 4].mean():.2f}} under AdamW, {{told_cn[:, 4].mean():.2f}} translated.
 
 # %% tags=["hide-input"]
 claim("03-matters", "With 30 % random labels the best of AdamW's five λ lowers the test loss to "
@@ -1795,7 +1795,7 @@ assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same pla
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$: the same minimum. With another optimiser tune η |
-# | SGD's penalty $x$, momentum μ | SGD with a decay | divide $x$ by $1-\mu$ |
+# | SGD's penalty $x$, momentum μ | SGD with a decay | divide $x$ by $1-\mu$: the same resting point (`convert` keeps the pace of a weight without gradient) |
 # | a decay | the same optimiser in another library | keep δ: exact under the same form of schedule (§3.9) |
 # | a decay | another optimiser's decay | keep δ as a first guess; tune η and λ |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); then search, first upwards (at $\beta_2={{beta_low}}$ both ways) |
@@ -1815,7 +1815,7 @@ assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same pla
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 # ([LLaMA](https://arxiv.org/abs/2302.13971)).
 #
-# **If you change η** under AdamW, keep $\eta\lambda$ to keep how fast the run forgets. Chapter 11 ([§11.5](11_choosing_lambda.ipynb)) compares this with other advice.
+# **If you change η** under AdamW, keep $\eta\lambda$: then old updates fade from the weights at the same pace. Chapter 11 ([§11.5](11_choosing_lambda.ipynb)) compares this with other advice.
 #
 # **TensorFlow Addons' δ ignores the schedule.** To shrink an ignored weight as much under a cosine, halve δ on the way there, and double it on the way back.
 # The resting point still differs (§3.9).
@@ -1846,8 +1846,8 @@ claim("03-bfloat", "in bfloat16, with η = 0.0003 and λ = 0.1, AdamW's decay mo
       "weights in 1000 steps", measured=moved(torch.bfloat16), equals=0, within=1e-9)
 
 # %% [markdown]
-# **Limits.** (3.4) to (3.6) need symmetric, steady noise, small η and $\beta_2$ near 1. (3.5) needs weights at rest; in our networks only its sum
-# held. (3.7) was tried at constant η on one small network. At $\beta_2={{beta_low}}$ it led to up to {{of_95.max():.0f}} times AdamW's training loss.
+# **Limits.** (3.4) to (3.6) need symmetric, steady noise, small η and $\beta_2$ near 1. (3.5) needs weights at rest. In our networks we tested its sum,
+# and single weights at one step only. (3.7) was tried at constant η on one small network. At $\beta_2={{beta_low}}$ it led to up to {{of_95.max():.0f}} times AdamW's training loss.
 #
 # ## 3.11 Exercises
 #

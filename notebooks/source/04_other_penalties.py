@@ -400,9 +400,9 @@ falling = 0.01 * (1 + np.cos(np.pi * np.arange(2000) / 2000))  # η from 0.02 to
 by_falling = subgradient_path(falling, 2000)[-1]
 
 # %% [markdown]
-# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near depends on the last η: there $2\eta\lambda$ is {{2 * falling[-1] * lam:.0e}}.
+# **Proximal steps end at the Lasso's weights, with all {{zero.sum()}} zeros** (Figure 4.4). With L1 in the loss and a falling η (amber), weights only come near zero: {{(np.abs(by_falling) < 1e-6).sum()}} pass §4.1's test of a millionth, and none is exactly zero. How near depends on how η falls. At the last η a step can move a weight by about $2\eta\lambda$, or {{2 * falling[-1] * lam:.0e}}, but most of these weights are farther away: η fell faster than they could follow.
 #
-# On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike. **On small batches, most zeros are lost.**
+# On a small batch the slope $g_i$ is noisy. A weight at 0 moves away as soon as $|g_i|>\lambda$ in a single batch. A smaller η does not help: it shrinks step and threshold alike. **On batches of 32, most zeros are lost.**
 
 # %% tags=["hide-input"]
 lrs = np.array([[0.02], [0.002]])  # two runs from the Lasso, one in each row of w
@@ -1729,7 +1729,7 @@ claim("04-one-adapter", "the loop of torch.optim.AdamW ends where its copy in th
 #
 # (4.8) and (4.10) hold at rest, but fine-tuning is often short. When is the amount taken? That depends on how the factors begin, and on their gradients.
 #
-# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of SGD or AdamW $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps. If only one factor is idle, it takes twice as many.
+# **Idle.** A factor is *idle* if its gradient is exactly 0 in every step. For example, an input that is 0 in all examples gives its row of $V$ no gradient. An idle factor only decays: after $t$ steps of AdamW, or of SGD without momentum, $(1-\eta\lambda)^t$ is left. A product of two idle factors shrinks to $1/e$ in about $1/(2\eta\lambda)$ steps. If only one factor is idle, it takes twice as many.
 # At $\eta = {{below: eta}}$ and $\lambda = {{below: weak}}$, $1/(2\eta\lambda)$ is {{below: 1 / (2 * eta * weak):,.0f}} steps: a fine-tuning of {{below: taken_steps:,}} removes only {{below: 100 * (1 - left_over(weak, taken_steps)):.0f}} % (one idle: {{below: 100 * (1 - left_over(weak, taken_steps, 1)):.0f}} %).
 
 # %% tags=["hide-input"]
@@ -1764,7 +1764,7 @@ assert np.allclose(unused.detach(), 0.999**100), "AdamW moves an idle factor"
 # %% [markdown]
 # **In use.** A direction is *in use* if the data ask for it. A step of SGD changes $u$ by $\eta\,(ev-\lambda u)$ and $v$ by $\eta\,(eu-\lambda v)$, where $e = \hat s-uv$, as in §4.10. So it changes $uv$ by about $\eta\,[e\,(u^2+v^2)-2\lambda uv]$. Learning soon brings this to zero: then $e = 2\lambda uv/(u^2+v^2)$, which is λ if $|u| = |v|$. **So it loses λ about as soon as it is learned, if its factors $u$ and $v$ are about equally large.**
 #
-# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $D = v^2-u^2$ by about $1-2\eta\lambda$. **So most of the amount is taken only over about $1/(2\eta\lambda)$ steps or more.**
+# **Unequal start.** A LoRA adapter begins with $U = 0$ and a $V$ that is not small. If a small change is enough, $u$ stays much smaller than $v$. Then $2uv/(u^2+v^2)$ is small, and decay takes little at first. Each step multiplies $D = v^2-u^2$ by about $1-2\eta\lambda$. **So half of the amount is taken only after about $1/(2\eta\lambda)$ steps, or later.**
 #
 # As $u^2+v^2 = \sqrt{D^2+4(uv)^2}$, and $uv$ is nearly $\hat s$, the share of λ taken is $1/\sqrt{1+(D/2\hat s)^2}$. In Figure 4.15 decay has taken {{below: 100 * late[0]:.0f}} % of λ when the change is learned, {{below: 100 * late[1]:.0f}} % after $1/(2\eta\lambda)$ or {{below: slow:,}} steps, and {{below: 100 * late[2]:.0f}} % after {{below: grown[1.0].size:,}}.
 
