@@ -1795,7 +1795,7 @@ assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same pla
 # | you have | you want | do this |
 # |---|---|---|
 # | a penalty | another program's penalty | keep $2k/c$: the same minimum. With another optimiser tune η |
-# | SGD's penalty $x$, momentum μ | SGD with a decay | divide $x$ by $1-\mu$: the same resting point (`convert` keeps the pace of a weight without gradient) |
+# | SGD's penalty $x$, momentum μ | SGD with a decay | divide $x$ by $1-\mu$ |
 # | a decay | the same optimiser in another library | keep δ: exact under the same form of schedule (§3.9) |
 # | a decay | another optimiser's decay | keep δ as a first guess; tune η and λ |
 # | AdamW | Adam + L2 | $\lambda_A=\lambda_W\cdot$ `mean_root_of` the AdamW run (3.7); then search, first upwards (at $\beta_2={{beta_low}}$ both ways) |
@@ -1814,6 +1814,8 @@ assert still[1] - still[0] > 0.05, "a copied number of SGD rests at the same pla
 # **Start at common values:** with SGD and momentum $\lambda=10^{-4}$ at $\eta=0.1$
 # ([He et al., 2016](https://arxiv.org/abs/1512.03385)), with AdamW 0.1
 # ([LLaMA](https://arxiv.org/abs/2302.13971)).
+#
+# **Momentum.** Dividing by $1-\mu$ keeps the resting point. `convert` keeps the pace at which a weight without gradient shrinks, and so gives a little more.
 #
 # **If you change η** under AdamW, keep $\eta\lambda$: then old updates fade from the weights at the same pace. Chapter 11 ([§11.5](11_choosing_lambda.ipynb)) compares this with other advice.
 #

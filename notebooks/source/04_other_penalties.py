@@ -861,22 +861,23 @@ for _ in range(20_000):  # gradient descent on ½(1 − uv)², with weak decay
 slide = np.array(slide)
 
 # %% tags=["hide-input"]
-axes[0].plot(*slide.T, color="black", lw=2.2, label="_slide")
-axes[0].plot(*slide[0], "o", ms=4, color="black"), axes[0].plot(*slide[-1], "kv", ms=6)
-axes[0].text(0, 1.76, "start", ha="center", va="center", fontsize=9)
-axes[1].plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=OF_FACTORS, label="_V", zorder=1)
+plane, cheapest = axes
+plane.plot(*slide.T, color="black", lw=2.2, label="_slide")
+plane.plot(*slide[0], "o", ms=4, color="black"), plane.plot(*slide[-1], "kv", ms=6)
+plane.text(0, 1.76, "start", ha="center", va="center", fontsize=9)
+cheapest.plot([-2.6, 0, 2.6], [2.6, 0, 2.6], color=OF_FACTORS, label="_V", zorder=1)
 single = np.linspace(-2.6, 2.6, 105)
-axes[1].plot(single, single**2 / 2, ":", color=OF_L2, label="_square", zorder=1)
-axes[1].text(0, 2.5, "one weight: ½w²", color=OF_L2, ha="center", fontsize=9)
-axes[0].set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.6),
-            ylim=(-2.6, 2.6))
-axes[1].set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
-axes[1].text(0, 1.15, "two factors:\n|w|", color=OF_FACTORS, ha="center", fontsize=9)
-_ = axes[0].set_title("Cheapest: |u| = |v|"), axes[1].set_title("… and costs |w|")
+cheapest.plot(single, single**2 / 2, ":", color=OF_L2, label="_square", zorder=1)
+cheapest.text(0, 2.5, "one weight: ½w²", color=OF_L2, ha="center", fontsize=9)
+plane.set(xlabel="factor u", ylabel="factor v", aspect="equal", xlim=(-2.6, 2.6),
+          ylim=(-2.6, 2.6))
+cheapest.set(xlabel="weight w = uv", ylabel="least cost", ylim=(0, 2.8), box_aspect=1)
+cheapest.text(0, 1.15, "two factors:\n|w|", color=OF_FACTORS, ha="center", fontsize=9)
+_ = plane.set_title("Cheapest: |u| = |v|"), cheapest.set_title("… and costs |w|")
 
 # %% tags=["hide-input"]
 fig.get_layout_engine().set(wspace=0.1)
-costs = [figures.drawn(axes[1])[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
+costs = [figures.drawn(cheapest)[f"_{at}"].y[0] for at in (-1.0, 1.0, 2.25)]
 claim("04-cheapest", "the least cost on each hyperbola is |w|", equals=0,
       measured=np.subtract(costs, [1, 1, 2.25]), within=1e-9)
 figures.show(fig, "Left, hyperbolas uv = −1, 1 and 2.25 in the plane of two factors, with two "
