@@ -1815,6 +1815,8 @@ figures.show(fig, "The share of λ that decay has taken from a product uv, again
              caption="The share is (ŝ − uv)/λ, for gradient descent on one product from u = 0, "
              "with ŝ = 0.1, η = 0.1 and λ = 0.001, 1 % of ŝ. While a product is learned its line "
              "comes from far above. At rest all of λ is taken.")
+
+# %% tags=["hide-input"]
 claim("04-share", "once the change is learned, the share taken is 1/√(1 + (D/2ŝ)²) to {:.3f} or "
       "better", measured=np.abs(drawn["_1"].y - drawn["_law"].y)[slow // 20:], below=0.02)
 

@@ -15,9 +15,10 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
-from tests.twice.contours import off_map as off_map
+from tests.twice import contours
 
 Array = NDArray[Any]
+off_map = contours.off_map
 Start = Literal["wide", "zero", "small"]
 What = Literal["weights", "predictions"]
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tests.twice.contours import off_map as off_map
+from tests.twice import contours
 
 Array = NDArray[Any]
+off_map = contours.off_map
 NORMS = (None, "batch", "layer", "weight")
 LAMS = (0.0, 0.3, 1.0, 3.0, 0.1)
 """Of section 7.1, those that words speak of; the last for the plain network only."""

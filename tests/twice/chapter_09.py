@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from tests.twice import nets
-from tests.twice.contours import off_map as off_map
+from tests.twice import contours, nets
 
 Array = NDArray[Any]
+off_map = contours.off_map
 
 
 def mean(values: Iterable[Any], root: int = 1) -> float:
