@@ -516,7 +516,7 @@ def images() -> tuple[Array, Array, Array]:
     """Pixels from 0 to 1, labels, and the images' order for each of 12 seeds: 100 to train on, 100 to choose, 1597 to test."""
     raw, labels = load_digits(return_X_y=True)
     order = np.array([np.random.default_rng(seed).permutation(1797) for seed in range(12)])
-    return (raw / 16).astype(np.float32), labels, order
+    return raw / 16, labels, order
 
 
 class Net(NamedTuple):
@@ -541,7 +541,7 @@ def steps_of(
     after: Callable[[int, Net], None],
 ) -> Net:
     """200 steps of η = 0.3 and momentum 0.9 down the mean cross-entropy, by hand; λ is for weights alone."""
-    wanted = torch.nn.functional.one_hot(labels, 10).float()
+    wanted = torch.nn.functional.one_hot(labels, 10)
     speed = [torch.zeros_like(part) for part in net]
     for step in range(1, 201):
         hidden, scores = net.outputs(x)
@@ -576,7 +576,7 @@ def runs() -> Runs:
             rng.uniform(-(n**-0.5), n**-0.5, shape)
             for n, shape in ((64, (32, 64)), (64, (32, 1)), (32, (10, 32)), (32, (10, 1)))
         ]
-        drawn.append([layer.T.astype(np.float32) for layer in layers])
+        drawn.append([layer.T for layer in layers])
     net = Net(
         *(
             torch.tensor(
@@ -602,9 +602,9 @@ def runs() -> Runs:
         right[step] = found.reshape(12, 6, 2)
 
     with torch.no_grad():
-        lam = torch.tensor([lam for _, lam, _ in kept])[:, None, None]
+        lam = torch.tensor([lam for _, lam, _ in kept]).double()[:, None, None]
         net = steps_of(net, x, torch.tensor(labels[parts[0]]), lam, look)
-        scores = [net.outputs(some)[1].double().numpy() for some in (on, held)]
+        scores = [net.outputs(some)[1].numpy() for some in (on, held)]
     choice, test = (each.reshape(12, 6, 2, -1, 10) for each in scores)
     return Runs(net, choice, test, right)
 
@@ -656,12 +656,12 @@ def erased() -> tuple[list[int], float, float]:
     pixels, labels, order = images()
     counts, loss, points = [], [], []
     for seed in range(12):
-        own, held, at = pixels[order[seed, :100]].astype(float), order[seed, 200:], 12 * seed + 1
-        first, one, second, two = (part[at].double().numpy() for part in runs().net)
+        own, held, at = pixels[order[seed, :100]], order[seed, 200:], 12 * seed + 1
+        first, one, second, two = (part[at].numpy() for part in runs().net)
         values, axes = np.linalg.eigh(own.T @ own)
         null = axes[:, values < 1e-9 * values[-1]]
         counts.append(null.shape[1])
-        hidden = np.maximum(pixels[held].astype(float) @ (first - null @ (null.T @ first)) + one, 0)
+        hidden = np.maximum(pixels[held] @ (first - null @ (null.T @ first)) + one, 0)
         scores, before = hidden @ second + two, runs().test[seed, 0, 1]
         loss.append(cross_entropy(scores, labels[held]) - cross_entropy(before, labels[held]))
         right = [100 * mean(each.argmax(1) == labels[held]) for each in (scores, before)]
@@ -680,7 +680,8 @@ def by_torch() -> float:
         for layer in layers
         for part in (layer.weight, layer.bias)
     ]
-    x, held = (torch.tensor(pixels[order[0][cut]])[None] for cut in (slice(100), slice(200, None)))
+    cuts = slice(100), slice(200, None)
+    x, held = (torch.tensor(pixels[order[0][cut]]).float()[None] for cut in cuts)
     with torch.no_grad():
         net = steps_of(
             Net(*parts),
