@@ -265,7 +265,7 @@ ax.set(xlabel="N, by the end", xlim=(0.015, 3000), ylim=(21.5, -1.6))
 ax.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
 ax.minorticks_off()
 ax.plot([median] * 2, [1.6, 9.4], color=figures.GREEN, lw=2.5, zorder=1.8, label="_images")
-rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the recipe's bold N for language
+rule = {name: 0.5 * k**0.5 for name, k in tokens.items()}  # the row's N for language
 last = ax.plot([*rule.values()], [names.index(name) for name in rule], "|", ms=15,
                mew=2.5, color=figures.GREEN, zorder=1.8, label="_rule")
 
@@ -621,8 +621,8 @@ figures.show(fig, "Two panels with the coefficient of each update in the final w
 # 2. A small norm grows and a large one shrinks, until $r_{t+1} = r_t = r_*$. Solve for $r_*$ to get (11.4).
 # 3. In the right triangle the cosine of the turn is the leg, $(1-\eta\lambda)\,r_*$, divided by the hypotenuse, $r_*$. For small angles $\cos\theta\approx1-\frac12\theta^2$. This is (11.5).
 #
-# With momentum, Adam's update averages past gradients, which partly cancel. So the update's RMS is smaller by that factor, and so is the turn. But neighbouring updates now point alike and add up, so the RMS of the weights is still nearly (11.4), if $\eta\lambda\ll1-\beta_1$. For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\sqrt{\eta/2\lambda}$ times
-# $\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. This sums the covariances of all pairs of updates. (Adam divides by an average of squared gradients, taken as constant.)
+# With momentum, Adam's update averages past gradients, which partly cancel. So the update's RMS is smaller by that factor, and so is the turn. But neighbouring updates now point alike and add up, so the RMS of the weights is still nearly (11.4), if $\eta\lambda\ll1-\beta_1$. For the check below, where $\eta\lambda = 0.002$, it is {{below: with_momentum(0.002):.2f}} times $\sqrt{\eta/2\lambda}$; at 0.0375, as for the transformer of §11.6, {{below: with_momentum(0.0375):.2f}}. With $a = \beta_1(1-\eta\lambda)$ it is $\rho\,\sqrt{\eta/2\lambda}$, where
+# on noise exactly $\rho=\sqrt{\frac2{2-\eta\lambda}\cdot\frac{1+a}{1-a}\cdot\frac{1-\beta_1}{1+\beta_1}}$. The formula sums the covariances of all pairs of updates. (Adam divides by an average of squared gradients, taken as constant.)
 #
 # </details>
 #
@@ -1390,6 +1390,19 @@ assert sorted(held) == sorted(map(id, odd.parameters())), "every parameter is in
 assert held[-1] == id(odd.logit_scale), "no decay"
 assert id(odd.token) in held[:2], "decay"
 
+# %% [markdown]
+# <details>
+# <summary>The turn, split in three: decay, change of the norm, and push</summary>
+#
+# Only the sideways part of an update turns $w$; the part along $w$ is a *push*, $p_t = \langle w_t,\eta_tu_t\rangle/r_t^2$. We measure the turn by −ln cos θ, which is ½θ² for small θ.
+#
+# 1. The inner product of $w_t$ with $w_{t+1} = (1-\eta_t\lambda)w_t-\eta_tu_t$ is $r_t^2(1-\eta_t\lambda-p_t)$.
+# 2. Divide by $r_tr_{t+1}$ to get $\cos\theta_t$, and take the logarithm:
+#
+# $$-\ln\cos\theta_t = -\ln(1-\eta_t\lambda-p_t)+\ln\frac{r_{t+1}}{r_t}. \tag{11.6}$$
+#
+# </details>
+
 # %% tags=["hide-input"]
 states = of_poet.data
 parts = [f"blocks.0.{name}.weight" for name in ("query", "key")]
@@ -1404,7 +1417,7 @@ claim("11-audit", "No scale of a norm decays in the transformer",
 claim("11-audit", "The tool finds the same RMS ratio and N as the lines of plain torch",
       measured=[of_mlp.data.rms_ratio.values[0] - ratio.item(), of_mlp.data.N.values[0] - N],
       equals=0, within=1e-9)
-claim("11-audit", "The audit's split of the turn adds up, for every tensor of the two models",
+claim("11-audit", "The two sides of (11.6) agree for every tensor of the two models",
       measured=[*states.residual.values, *of_mlp.data.residual.values], equals=0, within=1e-9)
 claims.identities()
 
@@ -1619,7 +1632,7 @@ figures.show(fig, "Validation loss less that of the default λ = 0.01 with the s
              number="11.8", caption="Small circles are five seeds, spread sideways only to be "
              "seen, and dots their means with 95-percent intervals. The arrow leads to the digits' "
              "largest N, whose mean is beyond the panel. The square is the test, the dotted line "
-             "the row's N of the row. The axes differ.")
+             "the row's N. The axes differ.")
 
 # %% tags=["hide-input"]
 slower = interval(of_text[:, 2] - doubled[:, 0])  # at the row's N, η against twice the η
