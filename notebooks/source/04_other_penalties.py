@@ -14,7 +14,7 @@
 #
 # Unlike in chapter 0's table, $u$ and $v$ are factors here, $s_i$, $p_i$ and $q_i$ belong to $W$, and from §4.10 on $a$ and $b$ stand for Adam's $\sqrt{\hat v}$.
 #
-# *Reading time: one and a half hours without proofs and exercises. The code runs in about 20 seconds.*
+# *Reading time: one and a half hours without proofs and exercises. The code runs in about 12 seconds.*
 
 # %%
 import numpy as np

@@ -1124,7 +1124,7 @@ claim("11-errors", "At η = 0.03, averaged over the five runs, N = 16 makes {:.1
 # | Kosson et al. ([2025](https://arxiv.org/abs/2510.19093)); before them Wang and Aitchison (2025) | 1 | ηλ, so $N$ and the turn |
 # | our three widths | {{below: power.mean:.2f}} ± {{below: power.half:.2f}}, near the ½ | |
 #
-# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors. For 8, 20 and 50 units the best λ is {{below: 2 ** by_seed[0].mean():.2f}}, {{below: 2 ** by_seed[1].mean():.2f}} and {{below: 2 ** by_seed[2].mean():.2f}} (geometric means of five seeds).
+# Our set-up is that of none of the three: two hidden layers without normalisation, 800 signals, 160 steps of 50, one base η, and $\eta\propto1/m$ in *all* tensors. For 8, 20 and 50 units the best λ is {{below: 2 ** by_seed[0].mean():.2f}}, {{below: 2 ** by_seed[1].mean():.2f}} and {{below: 2 ** by_seed[2].mean():.2f}} (geometric means of five seeds). That the power lies between 0 and 1 (the tick below) held on 20 of 20 other sets of seeds.
 #
 # </details>
 #
@@ -1808,10 +1808,11 @@ of_ten = np.append(points[at_best], 100 * (digits.test_accuracy.values[:, 3, -1]
                                            - digits.test_accuracy.values[:, 5, -1]).mean())
 of_default = usual * runs_stored[:, 0] * runs_stored[:, 2] / 2  # N, under linear to zero
 small_default = (of_default < np.array([1, 4])[bold_at - 3] / 2).sum()
-assert of_ten.min() > 0, "fewer errors in all"
+assert points[at_best].min() > 0, "a stored setting has more errors"
+assert of_ten.mean() > 0, "more errors on average"
 
 # %% [markdown]
-# - **At the best η tried it is nearly a tie by loss.** The row's $N$ was lower in {{won[0]}} of {{len(saved[0])}} settings, clearly in {{sure[0]}}; λ = 0 was clearly lower in {{worse[0]}}. On average the row's $N$ gained {{saved[0].mean():.3f}}. It made fewer errors in all of them, by {{of_ten.min():.1f}} to {{of_ten.max():.1f}} points.
+# - **At the best η tried it is nearly a tie by loss.** The row's $N$ was lower in {{won[0]}} of {{len(saved[0])}} settings, clearly in {{sure[0]}}; λ = 0 was clearly lower in {{worse[0]}}. On average the row's $N$ gained {{saved[0].mean():.3f}}. It made fewer errors in {{(of_ten > 0).sum()}}, on average by {{of_ten.mean():.1f}} points.
 # - **At another η the row's $N$ usually had less loss,** in {{won[1] + won[2]}} of {{len(saved[1]) + len(saved[2])}} settings: clearly in {{sure[1] + sure[2]}}. λ = 0 was clearly lower in {{worse[1] + worse[2]}}. On average the row's $N$ gained {{np.concatenate(saved[1:]).mean():.2f}}.
 #
 # So without earlier runs type the row's $N$.
